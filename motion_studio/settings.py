@@ -1,0 +1,169 @@
+"""Settings of the two main jobs: frozen dataclasses, checked at the door, to and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+from motion_studio.errors import SettingsError
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
+
+
+class Settings:
+    """Checks and the JSON round trip shared by the settings below."""
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                value = tuple(value)
+                object.__setattr__(self, field.name, value)
+            self._check(field.name, value, hints[field.name])
+
+    def _check(self, name: str, value: Any, hint: Any) -> None:
+        if not _matches(value, hint):
+            raise SettingsError(f"{name}={value!r}: allowed is {_allowed(hint)}")
+        low, high = self.RANGES.get(name, (-math.inf, math.inf))
+        if isinstance(value, (int, float)) and not low <= value <= high:
+            raise SettingsError(f"{name}={value}: allowed is {low} to {high}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field as plain JSON values; `from_json` gives the same settings back."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]):
+        """Settings from a dict; an unknown key, type or value raises SettingsError naming what is allowed."""
+        if not isinstance(data, dict):
+            raise SettingsError(f"settings must be a JSON object, not {type(data).__name__}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise SettingsError(str(error)) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class InversionSettings(Settings):
+    """How a motion is learnt from a clip."""
+
+    version: Literal["v1", "v2"] = "v2"
+    """v1: one embedding for query, key and value. v2: one for query and key, another for value at each place."""
+    rank: int = 2
+    """Components of the factored value embedding (space x time)."""
+    steps: int = 40
+    """Learning steps."""
+    learning_rate: float = 0.1
+    """Adam's rate at the first step; it falls to zero along a cosine."""
+    noise_levels: int = 2
+    """Noise levels learnt from in each step, as one batch."""
+    loss: Literal["plain", "debiased"] = "plain"
+    """plain: squared error. debiased: the same on differences from a random anchor frame is added."""
+    shuffle_looks: bool = False
+    """Learn under a random colour matrix with sign flips, drawn anew each step, with an empty prompt."""
+    hybrid: bool = False
+    """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
+    sites: Literal["all", "local"] | tuple[str, ...] = "all"
+    """Temporal attention sites that learn: all, those whose attention is local in time, or the named ones."""
+    seed: int = 0
+    """Seed of everything random in learning."""
+    preview_every: int = 10
+    """Steps between the previews of the evolving sample; 0 draws none."""
+    sample_prompt: str = ""
+    """Prompt of the evolving sample; empty takes the base model's own."""
+
+    RANGES: ClassVar = {
+        "rank": (1, 64),
+        "steps": (1, 5000),
+        "learning_rate": (1e-6, 10.0),
+        "noise_levels": (1, 64),
+        "seed": (0, 2**63 - 1),
+        "preview_every": (0, 5000),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerationSettings(Settings):
+    """How a clip is made from a prompt and a motion."""
+
+    prompt: str
+    """What the clip shows."""
+    negative_prompt: str = ""
+    """What guidance moves away from."""
+    steps: int = 20
+    """Denoising steps."""
+    guidance: float = 4.0
+    """Scale of classifier-free guidance; 1 is none."""
+    seed: int = 0
+    """Seed of the starting noise."""
+    frames: int | None = None
+    """Frames to make; None takes the base model's own length."""
+    strength: float = 1.0
+    """Factor on the whole motion: on by about .3, saturating above; negative does not reverse."""
+    looks: Literal["auto", "centre", "difference", "raw"] = "auto"
+    """How the source's looks are taken out of the value embedding; auto is the base model's best."""
+    motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
+    """camera plays the query-key embedding alone; object and hybrid play the value embedding too."""
+    noise_prior: float = 0.0
+    """Share p of the reference's inverted noise in the start: sqrt(p) inverted + sqrt(1 - p) fresh."""
+
+    RANGES: ClassVar = {
+        "steps": (1, 1000),
+        "guidance": (0.0, 50.0),
+        "seed": (0, 2**63 - 1),
+        "frames": (2, 512),
+        "strength": (-10.0, 10.0),
+        "noise_prior": (0.0, 1.0),
+    }
+
+
+def preset_names() -> list[str]:
+    """Names of the inversion presets, in alphabetical order."""
+    return sorted(path.stem for path in PRESETS.glob("*.json"))
+
+
+def preset(name: str) -> InversionSettings:
+    """The inversion preset of that name; an unknown name raises SettingsError listing the known ones."""
+    if name not in preset_names():
+        raise SettingsError(f"unknown preset {name!r}; known are {', '.join(preset_names())}")
+    return InversionSettings.from_json(json.loads((PRESETS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    """Whether a JSON-like value is of the hinted type; a bool is no number, and a number is finite."""
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and bool(value) and all(isinstance(item, str) for item in value)
+    if get_args(hint):
+        return any(_matches(value, choice) for choice in get_args(hint))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _allowed(hint: Any) -> str:
+    """A type hint in words, for an error message."""
+    if get_origin(hint) is Literal:
+        return ", ".join(get_args(hint))
+    if get_origin(hint) is tuple:
+        return "a list of names"
+    if get_args(hint):
+        return " or ".join(_allowed(choice) for choice in get_args(hint))
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none"}
+    return words[hint]

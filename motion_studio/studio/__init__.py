@@ -1,0 +1,1 @@
+"""Use cases: generators of events, without a widget."""

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from motion_studio.errors import SettingsError
+from motion_studio.settings import GenerationSettings, InversionSettings, preset, preset_names
+
+
+def test_json_round_trip():
+    for settings in (
+        InversionSettings(sites=("a", "b"), steps=3),
+        InversionSettings(),
+        GenerationSettings("a red ball", frames=8, guidance=2),
+    ):
+        assert type(settings).from_json(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"steps": 0},
+        {"steps": 2.5},
+        {"steps": True},
+        {"rank": 1000},
+        {"learning_rate": float("nan")},
+        {"version": "v3"},
+        {"sites": []},
+        {"sites": "some"},
+        {"loss": ["plain"]},
+        {"colour": 1},
+        [],
+    ],
+)
+def test_bad_inversion_settings(bad):
+    with pytest.raises(SettingsError):
+        InversionSettings.from_json(bad)
+
+
+def test_messages_say_what_is_allowed():
+    with pytest.raises(SettingsError, match="v1, v2"):
+        InversionSettings(version="v3")
+    with pytest.raises(SettingsError, match="0.0 to 1.0"):
+        GenerationSettings("", noise_prior=1.5)
+    with pytest.raises(SettingsError, match="known are .*steps"):
+        GenerationSettings.from_json({"prompt": "", "step": 3})
+    with pytest.raises(SettingsError, match="prompt"):
+        GenerationSettings.from_json({})
+
+
+def test_presets():
+    assert {"faithful", "pure", "quick"} <= set(preset_names())
+    for name in preset_names():
+        assert isinstance(preset(name), InversionSettings)
+    assert preset("pure").shuffle_looks and not preset("faithful").shuffle_looks
+    with pytest.raises(SettingsError, match="faithful"):
+        preset("../faithful")
