@@ -1,0 +1,228 @@
+"""Motions and renders on disk: the user's own, and the read-only starters that ship with the project.
+
+A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail) beside it,
+a folder `renders/` of videos that carry their recipe, and a `trash/` from which a deleted motion comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motion_studio.errors import InputError, MotionFileError
+from motion_studio.motion.embedding import Motion, MotionInfo
+from motion_studio.studio.motion_file import read_info, read_motion, write_motion
+
+if TYPE_CHECKING:
+    from motion_studio.video.clip import Clip
+
+DATA_VARIABLE = "MOTION_STUDIO_DATA"
+STARTERS = Path(__file__).resolve().parents[2] / "presets" / "motions"
+SUFFIXES = (".safetensors", ".mp4", ".webp")
+MAX_NAME = 64
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One motion of the library; `error` says in a line why its file cannot be read, and is empty otherwise."""
+
+    name: str
+    title: str
+    path: Path
+    clip: Path | None
+    thumbnail: Path | None
+    info: MotionInfo
+    starter: bool
+    error: str = ""
+
+
+def data_folder() -> Path:
+    """The user's folder: $MOTION_STUDIO_DATA, or .motion-studio in the home folder."""
+    return Path(os.environ.get(DATA_VARIABLE) or Path.home() / ".motion-studio")
+
+
+def slug(title: str) -> str:
+    """A name for a title: lower-case ASCII letters, digits and hyphens, at most 64; `motion` where none is left."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].rstrip("-") or "motion"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it is a motion's name, and never a path. Raises InputError."""
+    if not isinstance(name, str) or len(name) > MAX_NAME or not NAME.fullmatch(name):
+        raise InputError(
+            f"{str(name)[:80]!r} is not a motion's name: small letters, digits and hyphens, {MAX_NAME} at most."
+        )
+    return name
+
+
+class Library:
+    """Motions by name, from the user's folder and the starters; renders; a trash. Safe to use from threads."""
+
+    def __init__(self, root: str | Path | None = None, starters: str | Path = STARTERS):
+        self.root = Path(root).expanduser() if root else data_folder()
+        self.starters = Path(starters)
+        self._lock = threading.Lock()
+        try:
+            for folder in (self._motions, self._renders, self._trash):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"Cannot use {self.root} as the data folder: {error.strerror}.") from None
+
+    @property
+    def _motions(self) -> Path:
+        return self.root / "motions"
+
+    @property
+    def _renders(self) -> Path:
+        return self.root / "renders"
+
+    @property
+    def _trash(self) -> Path:
+        return self.root / "trash"
+
+    def motions(self) -> list[Entry]:
+        """The user's motions, newest first, then the starters by name."""
+        own = sorted(_files(self._motions), key=lambda path: (-path.stat().st_mtime, path.name))
+        return [_entry(path, starter=False) for path in own] + [
+            _entry(path, starter=True) for path in sorted(_files(self.starters))
+        ]
+
+    def entry(self, name: str) -> Entry:
+        """The motion called `name`. Raises InputError that lists some of the known names."""
+        path = self._path(name)
+        if path is None:
+            known = ", ".join(entry.name for entry in self.motions()[:12]) or "none yet"
+            raise InputError(f"There is no motion {name!r} in the library; known: {known}.")
+        return _entry(path, starter=path.parent == self.starters)
+
+    def load(self, name: str) -> Motion:
+        """Read the motion called `name`. Raises InputError or MotionFileError."""
+        return read_motion(self.entry(name).path)
+
+    def save(self, motion: Motion, name: str, reference: Clip | None = None, notes: str = "") -> Entry:
+        """Save under a free name made from `name` (its title), with the reference as a loop and a thumbnail."""
+        info: dict[str, Any] = {"title": name.strip() or motion.info.title or "Motion"}
+        if notes:
+            info["notes"] = notes
+        if not motion.info.date:
+            info["date"] = datetime.now().astimezone().isoformat(timespec="seconds")
+        with self._lock:
+            free = self._free(slug(info["title"]))
+            path = self._motions / f"{free}.safetensors"
+            if reference is not None:
+                save_reference(path, reference)
+            try:
+                # Last, since the motion file is what makes the entry show.
+                write_motion(path, replace(motion, info=replace(motion.info, **info)))
+            except BaseException:
+                for suffix in SUFFIXES:
+                    path.with_suffix(suffix).unlink(missing_ok=True)
+                raise
+        return self.entry(free)
+
+    def delete(self, name: str) -> None:
+        """Move a motion to the trash. Raises InputError for a starter or an unknown name."""
+        with self._lock:
+            if self.entry(name).starter:
+                raise InputError(f"{name!r} is a starter motion and cannot be deleted.")
+            folder = self._trash / f"{name}.{datetime.now():%Y%m%d%H%M%S%f}"
+            folder.mkdir()
+            _move(self._motions, folder, name, name, SUFFIXES)
+
+    def restore(self, name: str) -> Entry:
+        """Bring back the last deleted motion of that name; under a new name if it is taken. Raises InputError."""
+        check_name(name)
+        with self._lock:
+            folders = sorted(self._trash.glob(f"{name}.*"))
+            if not folders:
+                raise InputError(f"There is no motion {name!r} in the trash.")
+            free = self._free(name)
+            _move(folders[-1], self._motions, name, free, reversed(SUFFIXES))
+            folders[-1].rmdir()
+        return self.entry(free)
+
+    def trash(self) -> list[str]:
+        """Names of the deleted motions, the last deleted first, each once."""
+        folders = sorted(self._trash.iterdir(), key=lambda path: path.suffix, reverse=True)
+        return list(dict.fromkeys(path.stem for path in folders))
+
+    def save_render(self, clip: Clip, recipe: dict[str, Any]) -> Path:
+        """Write a video with its recipe inside, named by time and prompt; returns its path."""
+        from motion_studio.video.files import write_clip
+
+        title = slug(str(recipe.get("prompt") or "render"))[:40].rstrip("-")
+        path = self._renders / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{title}.mp4"
+        write_clip(path, clip, recipe)
+        return path
+
+    def renders(self) -> list[Path]:
+        """Every saved video, newest first."""
+        return sorted(_files(self._renders, ".mp4"), reverse=True)
+
+    def find(self, motion_hash: str) -> Entry | None:
+        """The motion whose tensors have this hash, if it is here: how a recipe finds its motions again."""
+        for entry in self.motions():
+            if not entry.error and read_motion(entry.path).hash() == motion_hash:
+                return entry
+        return None
+
+    def _path(self, name: str) -> Path | None:
+        check_name(name)
+        for folder in (self._motions, self.starters):
+            if (path := folder / f"{name}.safetensors").is_file():
+                return path
+        return None
+
+    def _free(self, name: str) -> str:
+        candidate, number = name, 1
+        while self._path(candidate) is not None:
+            number += 1
+            tail = f"-{number}"
+            candidate = name[: MAX_NAME - len(tail)].rstrip("-") + tail
+        return candidate
+
+
+def save_reference(path: Path, reference: Clip) -> None:
+    """Write the loop and the thumbnail that go beside the motion file `path`."""
+    from motion_studio.video.files import write_clip, write_thumbnail
+
+    write_clip(path.with_suffix(".mp4"), reference)
+    write_thumbnail(path.with_suffix(".webp"), reference)
+
+
+def _files(folder: Path, suffix: str = ".safetensors") -> list[Path]:
+    return [path for path in folder.glob(f"*{suffix}") if NAME.fullmatch(path.stem)]
+
+
+def _entry(path: Path, starter: bool) -> Entry:
+    error = ""
+    try:
+        info = read_info(path)
+    except MotionFileError as problem:
+        info, error = MotionInfo(), str(problem)
+    clip, thumbnail = path.with_suffix(".mp4"), path.with_suffix(".webp")
+    return Entry(
+        name=path.stem,
+        title=info.title or path.stem,
+        path=path,
+        clip=clip if clip.is_file() else None,
+        thumbnail=thumbnail if thumbnail.is_file() else None,
+        info=info,
+        starter=starter,
+        error=error,
+    )
+
+
+def _move(source: Path, target: Path, old: str, new: str, suffixes: Iterable[str]) -> None:
+    for suffix in suffixes:
+        if (path := source / f"{old}{suffix}").is_file():
+            os.replace(path, target / f"{new}{suffix}")
