@@ -1,7 +1,7 @@
 """Motions and renders on disk: the user's own, and the read-only starters that ship with the project.
 
-A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail) beside it,
-a folder `renders/` of videos that carry their recipe, and a `trash/` from which a deleted motion comes back.
+A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail) beside
+it, a folder `renders/` of videos that carry their recipe, and a `trash/` from which a deleted motion comes back.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class Entry:
-    """One motion of the library; `error` says in a line why its file cannot be read, and is empty otherwise."""
+    """One motion of the library; `error` is empty, or says in a line why its file cannot be read."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ def data_folder() -> Path:
 
 
 def slug(title: str) -> str:
-    """A name for a title: lower-case ASCII letters, digits and hyphens, at most 64; `motion` where none is left."""
+    """A name for a title: small ASCII letters, digits and hyphens, at most 64; `motion` where none is left."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].rstrip("-") or "motion"
 
@@ -59,13 +59,14 @@ def check_name(name: str) -> str:
     """Return `name` if it is a motion's name, and never a path. Raises InputError."""
     if not isinstance(name, str) or len(name) > MAX_NAME or not NAME.fullmatch(name):
         raise InputError(
-            f"{str(name)[:80]!r} is not a motion's name: small letters, digits and hyphens, {MAX_NAME} at most."
+            f"{str(name)[:80]!r} is not a motion's name: "
+            f"small letters, digits and hyphens, {MAX_NAME} at most."
         )
     return name
 
 
 class Library:
-    """Motions by name, from the user's folder and the starters; renders; a trash. Safe to use from threads."""
+    """Motions by name, the user's and the starters; renders; a trash. Safe to use from threads."""
 
     def __init__(self, root: str | Path | None = None, starters: str | Path = STARTERS):
         self.root = Path(root).expanduser() if root else data_folder()
@@ -109,7 +110,7 @@ class Library:
         return read_motion(self.entry(name).path)
 
     def save(self, motion: Motion, name: str, reference: Clip | None = None, notes: str = "") -> Entry:
-        """Save under a free name made from `name` (its title), with the reference as a loop and a thumbnail."""
+        """Save under a free name made from the title `name`, with the reference as a loop and a thumbnail."""
         info: dict[str, Any] = {"title": name.strip() or motion.info.title or "Motion"}
         if notes:
             info["notes"] = notes
@@ -139,7 +140,7 @@ class Library:
             _move(self._motions, folder, name, name, SUFFIXES)
 
     def restore(self, name: str) -> Entry:
-        """Bring back the last deleted motion of that name; under a new name if it is taken. Raises InputError."""
+        """Bring back the last deleted of that name, under a new one if it is taken. Raises InputError."""
         check_name(name)
         with self._lock:
             folders = sorted(self._trash.glob(f"{name}.*"))

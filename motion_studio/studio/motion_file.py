@@ -36,7 +36,7 @@ DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 
 
 def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -> Motion:
-    """Write a motion atomically in float32, or float16 where that would exceed `max_bytes`; return it as stored.
+    """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
 
     Raises MotionFileError for another suffix, for values that are not finite, and when float16 is too large.
     """

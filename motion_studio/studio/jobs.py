@@ -1,0 +1,205 @@
+"""Long work, one job at a time, in a thread that no page owns: a page that reconnects finds its job again.
+
+A job's progress, losses, latest preview and result stay on the Job; a journal in SQLite remembers, over restarts,
+what ran and how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from motion_studio.errors import Cancelled, InputError, MotionStudioError
+from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
+
+if TYPE_CHECKING:
+    from motion_studio.video.clip import Clip
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Make = Callable[[threading.Event, threading.Event], Generator[Event]]
+
+KEPT_RESULTS = 16  # finished jobs that keep their clip or motion in memory
+LISTED = 50
+TABLE = """CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, kind TEXT, title TEXT, state TEXT, error TEXT, submitted REAL, started REAL, finished REAL
+)"""
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """One piece of work; times are seconds since 1970. Written by the worker, read by anyone."""
+
+    id: str
+    kind: str
+    title: str
+    state: State = "queued"
+    error: str = ""
+    submitted: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    progress: Progress | None = None
+    losses: list[LossPoint] = field(default_factory=list)
+    preview: Preview | None = None
+    result: Any = None
+    _cancel: threading.Event = field(default_factory=threading.Event, repr=False)
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Whether it still waits or runs."""
+        return self.state in ("queued", "running")
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, or ran."""
+        return (self.finished or time.time()) - self.started if self.started else 0.0
+
+    def cancel(self) -> None:
+        """End it within a step, with no result."""
+        self._cancel.set()
+        if self.state == "queued":  # shown at once; the worker passes over it when its turn comes
+            self.state = "cancelled"
+
+    def stop(self) -> None:
+        """End it within a step and keep what was learnt so far."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it ended; False when `timeout` seconds passed first."""
+        return self._ended.wait(timeout)
+
+
+class Jobs:
+    """A queue with one worker thread, and the journal of all jobs in the SQLite file `path`."""
+
+    def __init__(self, path: str | Path):
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+        self._queue: queue.SimpleQueue[tuple[Job, Make] | None] = queue.SimpleQueue()
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._journal = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            with self._journal:
+                self._journal.execute(TABLE)
+                # Whoever was at these is gone. A process that lives after all writes its own end over this.
+                self._journal.execute(
+                    "UPDATE jobs SET state = 'interrupted', error = 'The studio closed while this job waited or ran.'"
+                    " WHERE state IN ('queued', 'running')"
+                )
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(f"Cannot keep the journal of jobs in {path}: {error}.") from None
+        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._worker.start()
+
+    def submit(self, kind: str, title: str, make: Make) -> Job:
+        """Queue a job; `make(cancel, stop)` gives the use case's generator of events, in the worker's thread."""
+        job = Job(uuid.uuid4().hex, kind, title, submitted=time.time())
+        with self._lock:
+            self._jobs[job.id] = job
+        self._write(job)
+        self._queue.put((job, make))
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """The job of that id, with its progress and result if this process ran it. Raises InputError."""
+        with self._lock:
+            if job_id in self._jobs:
+                return self._jobs[job_id]
+            past = self._past("id = ?", str(job_id))
+        if not past:
+            raise InputError(f"There is no job {str(job_id)[:40]!r}.")
+        return past[0]
+
+    def list(self) -> list[Job]:
+        """The last 50 jobs, the newest first."""
+        with self._lock:
+            return [self._jobs.get(job.id, job) for job in self._past("1")]
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Cancel what waits or runs, and end the worker."""
+        with self._lock:
+            for job in self._jobs.values():
+                job.cancel()
+        self._queue.put(None)
+        self._worker.join(timeout)
+        with self._lock:
+            self._journal.close()
+
+    def _past(self, where: str, *values: str) -> list[Job]:
+        rows = self._journal.execute(
+            "SELECT id, kind, title, state, error, submitted, started, finished FROM jobs"
+            f" WHERE {where} ORDER BY submitted DESC, rowid DESC LIMIT {LISTED}",
+            values,
+        )
+        return [Job(*row) for row in rows]
+
+    def _write(self, job: Job) -> None:
+        row = (job.id, job.kind, job.title, job.state, job.error, job.submitted, job.started, job.finished)
+        with self._lock, self._journal:
+            self._journal.execute(f"INSERT OR REPLACE INTO jobs VALUES ({', '.join('?' * len(row))})", row)
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            job, make = item
+            try:
+                if not job._cancel.is_set():
+                    job.state, job.started = "running", time.time()
+                    self._write(job)
+                self._end(job, *_run(job, make))
+            except Exception:  # a full disk under the journal must not end the worker
+                log.exception("The journal of job %s could not be written", job.id)
+            finally:
+                job._ended.set()
+                self._forget()
+
+    def _end(self, job: Job, state: State, error: str) -> None:
+        job.finished = time.time()
+        job.error = error
+        job.state = state
+        self._write(job)
+
+    def _forget(self) -> None:
+        with self._lock:
+            ended = [job for job in self._jobs.values() if not job.active]
+            for job in ended[:-KEPT_RESULTS]:
+                del self._jobs[job.id]
+
+
+def _run(job: Job, make: Make) -> tuple[State, str]:
+    """Play the job's events onto it; returns its last state and a line of error."""
+    if job._cancel.is_set():
+        return "cancelled", ""
+    try:
+        # Closed here, so that the model is restored before the next job starts.
+        with contextlib.closing(make(job._cancel, job._stop)) as events:
+            for event in events:
+                if isinstance(event, Progress):
+                    job.progress = event
+                elif isinstance(event, LossPoint):
+                    job.losses.append(event)
+                elif isinstance(event, Preview):
+                    job.preview = event
+                elif isinstance(event, Done):
+                    job.result = event.result
+                    return "done", ""
+                if job._cancel.is_set():
+                    return "cancelled", ""
+        return "failed", "The job ended without a result."
+    except Cancelled:
+        return "cancelled", ""
+    except MotionStudioError as error:
+        return "failed", " ".join(str(error).split())
+    except Exception as error:
+        log.exception("Job %s (%s) failed", job.id, job.kind)
+        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
