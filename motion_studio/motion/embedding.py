@@ -1,0 +1,194 @@
+"""A motion: for each temporal-attention site of a model, the embeddings learnt there, and where they come from.
+
+A value embedding is kept as two factors, a few pictures over the places and what each adds to the features at
+each frame: v[p, n, c] = sum_r space[n, p, r] time[r, n, c]. A motion as it is learnt has the same pictures at
+every frame (`space` of first dimension 1). An operation that moves them differently at each frame gives `space`
+a first dimension of N: still exact, and hundreds of times smaller than a dense v.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from motion_studio.errors import MotionFileError
+
+Looks = Literal["raw", "centre", "difference"]
+
+
+@dataclass(frozen=True, eq=False)
+class SiteEmbedding:
+    """What is added to the features of one temporal self-attention layer of N frames and P = h·w places.
+
+    `qk` (N, C) goes to queries and keys. `space` (1 or N, P, r), places row by row, and `time` (r, N, C) make up
+    what goes to the values; both are None where there is none. `grid` is (h, w).
+    """
+
+    qk: Tensor
+    space: Tensor | None = None
+    time: Tensor | None = None
+    grid: tuple[int, int] | None = None
+
+    @property
+    def rank(self) -> int:
+        """The number r of pictures in the value embedding; 0 without one."""
+        return 0 if self.time is None else self.time.shape[0]
+
+    def v(self) -> Tensor | None:
+        """The dense value embedding (P, N, C)."""
+        if self.space is None or self.time is None:
+            return None
+        if self.space.shape[0] == 1:
+            return torch.einsum("pr,rnc->pnc", self.space[0], self.time)
+        return torch.einsum("npr,rnc->pnc", self.space, self.time)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> SiteEmbedding:
+        """The same embedding with `function` applied to each of its tensors (a move, a cast, a copy)."""
+        space, time = (None if part is None else function(part) for part in (self.space, self.time))
+        return replace(self, qk=function(self.qk), space=space, time=time)
+
+
+@dataclass(frozen=True)
+class MotionInfo:
+    """Where a motion comes from and how it is to be played."""
+
+    title: str = ""
+    notes: str = ""
+    base: str = ""
+    """Name of the base model; empty when unknown."""
+    base_hash: str = ""
+    """Hash of the base model's weights; empty when unknown."""
+    version: Literal["v1", "v2"] = "v2"
+    """v1 adds `qk` to the values as well and has no `space` and `time`."""
+    fps: float = 8.0
+    prompt: str = ""
+    latent_size: tuple[int, int] | None = None
+    """Height and width of the latents that the motion was learnt on."""
+    looks: Looks = "raw"
+    """What has already been taken out of v."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """The operations that made the motion, oldest first, each with the hashes of its parents."""
+    report: dict[str, Any] = field(default_factory=dict)
+    """Figures measured with this motion; an operation empties it."""
+    path: list[list[float]] | None = None
+    """The object's centre (x, y) at each frame, in fractions of the picture's width, y down."""
+    camera: list[list[float]] | None = None
+    """The camera at each frame since frame 0: shift x, y (fractions of the width), log zoom, roll (radians)."""
+    date: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Embeddings by the name of their site, and their provenance. Operations give new motions; none changes.
+
+    Raises MotionFileError when the embeddings contradict each other or hold values that are not finite.
+    """
+
+    sites: dict[str, SiteEmbedding]
+    info: MotionInfo = field(default_factory=MotionInfo)
+
+    def __post_init__(self) -> None:
+        if not self.sites:
+            raise MotionFileError("The motion has no site; it needs at least one.")
+        for name, site in self.sites.items():
+            _check_site(name, site)
+        frames = {name: len(site.qk) for name, site in self.sites.items()}
+        if len(set(frames.values())) > 1:
+            raise MotionFileError(f"Sites of one motion need the same number of frames, they have {frames}.")
+        for what, width in (("path", 2), ("camera", 4)):
+            _check_curve(what, getattr(self.info, what), self.frames, width)
+
+    @property
+    def frames(self) -> int:
+        """The number N of frames."""
+        return len(next(iter(self.sites.values())).qk)
+
+    @property
+    def rank(self) -> int:
+        """The largest rank of any site; 0 without value embeddings."""
+        return max(site.rank for site in self.sites.values())
+
+    @property
+    def aspect(self) -> float:
+        """The picture's height in fractions of its width, as far as the finest grid tells; 1 when unknown."""
+        grids = [site.grid for site in self.sites.values() if site.grid] or [self.info.latent_size or (1, 1)]
+        height, width = max(grids, key=lambda grid: grid[0] * grid[1])
+        return height / width
+
+    def path(self) -> Tensor | None:
+        """The object's path (N, 2) as a tensor."""
+        return None if self.info.path is None else torch.tensor(self.info.path, dtype=torch.float32)
+
+    def hash(self) -> str:
+        """SHA-256 over names, shapes and values of all tensors, in hexadecimal; provenance does not count."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        digest = hashlib.sha256()
+        for name, site in sorted(self.sites.items()):
+            for part in ("qk", "space", "time"):
+                tensor = getattr(site, part)
+                if tensor is not None:
+                    digest.update(f"{name}.{part}{tuple(tensor.shape)}".encode())
+                    digest.update(tensor.detach().cpu().float().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def replace_info(self, **changes: Any) -> Motion:
+        """The same embeddings with some fields of their provenance changed."""
+        return replace(self, info=replace(self.info, **changes))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Motion:
+        """The same motion with `function` applied to each tensor, such as `lambda t: t.to("cuda")`."""
+        return replace(self, sites={name: site.map(function) for name, site in self.sites.items()})
+
+
+def _check_site(name: str, site: SiteEmbedding) -> None:
+    if site.qk.ndim != 2 or 0 in site.qk.shape:
+        raise MotionFileError(f"{name}.qk has shape {tuple(site.qk.shape)}, (frames, channels) is allowed.")
+    if (site.space is None) != (site.time is None):
+        lacking = "space" if site.space is None else "time"
+        raise MotionFileError(
+            f"{name} lacks {lacking}: a value embedding has both space and time, or neither."
+        )
+    if site.grid is not None and (len(site.grid) != 2 or min(site.grid) < 1):
+        raise MotionFileError(f"{name} has the grid {site.grid}, (height, width) of at least 1 is allowed.")
+    if site.space is not None and site.time is not None:
+        _check_factors(name, site.qk, site.space, site.time, site.grid)
+    for part in ("qk", "space", "time"):
+        tensor = getattr(site, part)
+        if tensor is not None and not (tensor.is_floating_point() and bool(torch.isfinite(tensor).all())):
+            raise MotionFileError(f"{name}.{part} holds values that are not finite numbers.")
+
+
+def _check_factors(name: str, qk: Tensor, space: Tensor, time: Tensor, grid: tuple[int, int] | None) -> None:
+    frames, channels = qk.shape
+    if time.ndim != 3 or time.shape[1:] != qk.shape or not len(time):
+        raise MotionFileError(
+            f"{name}.time has shape {tuple(time.shape)}, (rank, {frames}, {channels}) is allowed beside its qk."
+        )
+    if space.ndim != 3 or space.shape[0] not in (1, frames) or space.shape[2] != len(time):
+        raise MotionFileError(
+            f"{name}.space has shape {tuple(space.shape)}, (1 or {frames}, places, {len(time)}) is allowed."
+        )
+    if grid is None or grid[0] * grid[1] != space.shape[1]:
+        raise MotionFileError(f"{name} has {space.shape[1]} places, its grid {grid} (height, width) differs.")
+
+
+def _check_curve(what: str, rows: list[list[float]] | None, frames: int, width: int) -> None:
+    if rows is None:
+        return
+    if len(rows) != frames or any(len(row) != width for row in rows):
+        raise MotionFileError(
+            f"The {what} has {len(rows)} rows, {frames} rows of {width} numbers are allowed."
+        )
+    if not torch.tensor(rows).isfinite().all():
+        raise MotionFileError(f"The {what} holds values that are not finite numbers.")
