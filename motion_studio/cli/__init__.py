@@ -1,0 +1,1 @@
+"""The studio's jobs from the shell: arguments, progress and results."""

@@ -1,0 +1,47 @@
+"""What a command shows: a progress bar on stderr, results on stdout as lines or as one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+from motion_studio.errors import MotionStudioError
+from motion_studio.studio.events import Done, Event, LossPoint, Progress
+
+
+def play(events: Generator[Event], quiet: bool = False) -> Any:
+    """Run a use case to its end under a progress bar on stderr; returns its result."""
+    with contextlib.closing(events), tqdm(file=sys.stderr, disable=quiet, leave=True) as bar:
+        for event in events:
+            if isinstance(event, Progress):
+                bar.total = event.total
+                bar.set_description(event.text, refresh=False)
+                bar.update(event.step - bar.n)
+            elif isinstance(event, LossPoint):
+                bar.set_postfix(loss=f"{event.loss:.4f}", refresh=False)
+            elif isinstance(event, Done):
+                return event.result
+    raise MotionStudioError("the job ended without a result")
+
+
+def show(arguments: argparse.Namespace, result: dict[str, Any], lines: Iterable[str]) -> None:
+    """Print `result` as one JSON object with --json, `lines` for people otherwise."""
+    if arguments.json:
+        print(json.dumps(result, indent=2, default=str, allow_nan=False))
+    else:
+        print("\n".join(lines))
+
+
+def table(rows: list[list[str]], header: list[str]) -> list[str]:
+    """Lines of columns, padded to the widest entry."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
