@@ -60,7 +60,7 @@ def probe(path: Path) -> Probe:
         )
     size = re.search(r"[ ,](\d+)x(\d+)[ ,]", streams[0] + ",")
     if size is None:
-        raise ClipError(f"{path.name} is broken: its header gives no picture size")
+        raise ClipError(f"{path.name} is broken or cut short: its header gives no picture size")
     rate = re.search(r"([\d.]+)(k?) fps", streams[0]) or re.search(r"([\d.]+)(k?) tbr", streams[0])
     length = re.search(r"Duration: (\d+):(\d+):([\d.]+)", text)
     return Probe(
@@ -89,8 +89,10 @@ def decode(
     done = run([*strict, *seek, *source(path), *video, *output])
     text = done.stderr.decode("utf-8", "replace")
     shown = re.findall(r"pts_time:\s*(-?[\d.]+).*? s:(\d+)x(\d+)", text)
-    if done.returncode != 0:
-        good = f" after {len(shown)} good frames" if shown else ""
+    # Two faults that ffmpeg reports and then passes over.
+    faulty = done.returncode != 0 or re.search(r"File ended prematurely|LZW decode failed", text) is not None
+    if faulty or ("Input #0, gif" in text and not _gif_ends(path)):
+        good = f" after {len(shown)} frames" if shown else ""
         raise ClipError(f"{path.name} is broken or cut short{good}: save or download it again")
     if len(shown) > most_frames:
         raise ClipError(f"{path.name} holds over {most_frames} frames: cut it shorter")
@@ -102,3 +104,10 @@ def decode(
         raise ClipError(f"{path.name} is broken: it gives pieces of frames")
     frames = np.frombuffer(done.stdout, np.uint8).reshape(len(shown), height, width, 4)
     return frames, np.array([float(time) for time, _, _ in shown])
+
+
+def _gif_ends(path: Path) -> bool:
+    """Whether a gif has its last byte, a semicolon: cut between two frames, it reads without a fault."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return file.read().rstrip(b"\0\r\n").endswith(b";")
