@@ -1,9 +1,9 @@
-"""A motion: for each temporal-attention site of a model, the embeddings learnt there, and where they come from.
+"""A motion: for each temporal-attention site of a model, the embeddings learnt there, and their origin.
 
-A value embedding is kept as two factors, a few pictures over the places and what each adds to the features at
-each frame: v[p, n, c] = sum_r space[n, p, r] time[r, n, c]. A motion as it is learnt has the same pictures at
-every frame (`space` of first dimension 1). An operation that moves them differently at each frame gives `space`
-a first dimension of N: still exact, and hundreds of times smaller than a dense v.
+A value embedding is kept as two factors, a few pictures over the places and what each adds to the features
+at each frame: v[p, n, c] = sum_r space[n, p, r] time[r, n, c]. A motion as it is learnt has the same pictures
+at every frame (`space` of first dimension 1). An operation that moves them differently at each frame gives
+`space` a first dimension of N: still exact, and hundreds of times smaller than a dense v.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Looks = Literal["raw", "centre", "difference"]
 class SiteEmbedding:
     """What is added to the features of one temporal self-attention layer of N frames and P = h·w places.
 
-    `qk` (N, C) goes to queries and keys. `space` (1 or N, P, r), places row by row, and `time` (r, N, C) make up
-    what goes to the values; both are None where there is none. `grid` is (h, w).
+    `qk` (N, C) goes to queries and keys. `space` (1 or N, P, r), places row by row, and `time` (r, N, C) make
+    up what goes to the values; both are None where there is none. `grid` is (h, w).
     """
 
     qk: Tensor
@@ -81,7 +81,7 @@ class MotionInfo:
     path: list[list[float]] | None = None
     """The object's centre (x, y) at each frame, in fractions of the picture's width, y down."""
     camera: list[list[float]] | None = None
-    """The camera at each frame since frame 0: shift x, y (fractions of the width), log zoom, roll (radians)."""
+    """The camera at each frame since frame 0: x, y (fractions of the width), log zoom, roll (radians)."""
     date: str = ""
 
 
@@ -173,7 +173,7 @@ def _check_factors(name: str, qk: Tensor, space: Tensor, time: Tensor, grid: tup
     frames, channels = qk.shape
     if time.ndim != 3 or time.shape[1:] != qk.shape or not len(time):
         raise MotionFileError(
-            f"{name}.time has shape {tuple(time.shape)}, (rank, {frames}, {channels}) is allowed beside its qk."
+            f"{name}.time has shape {tuple(time.shape)}, (rank, {frames}, {channels}) is allowed."
         )
     if space.ndim != 3 or space.shape[0] not in (1, frames) or space.shape[2] != len(time):
         raise MotionFileError(
