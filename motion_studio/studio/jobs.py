@@ -1,7 +1,7 @@
 """Long work, one job at a time, in a thread that no page owns: a page that reconnects finds its job again.
 
-A job's progress, losses, latest preview and result stay on the Job; a journal in SQLite remembers, over restarts,
-what ran and how it ended.
+A job's progress, losses, latest preview and result stay on the Job; a journal in SQLite remembers, over
+restarts, what ran and how it ended.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from motion_studio.errors import Cancelled, InputError, MotionStudioError
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 
 if TYPE_CHECKING:
-    from motion_studio.video.clip import Clip
+    pass
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Make = Callable[[threading.Event, threading.Event], Generator[Event]]
@@ -30,7 +30,8 @@ Make = Callable[[threading.Event, threading.Event], Generator[Event]]
 KEPT_RESULTS = 16  # finished jobs that keep their clip or motion in memory
 LISTED = 50
 TABLE = """CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, kind TEXT, title TEXT, state TEXT, error TEXT, submitted REAL, started REAL, finished REAL
+    id TEXT PRIMARY KEY, kind TEXT, title TEXT, state TEXT, error TEXT,
+    submitted REAL, started REAL, finished REAL
 )"""
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,10 @@ class Jobs:
             self._journal = sqlite3.connect(path, check_same_thread=False, timeout=10)
             with self._journal:
                 self._journal.execute(TABLE)
-                # Whoever was at these is gone. A process that lives after all writes its own end over this.
+                # Whoever was at these is gone. A process that lives after all writes its end over this.
                 self._journal.execute(
-                    "UPDATE jobs SET state = 'interrupted', error = 'The studio closed while this job waited or ran.'"
-                    " WHERE state IN ('queued', 'running')"
+                    "UPDATE jobs SET state = 'interrupted', error = ? WHERE state IN ('queued', 'running')",
+                    ("The studio closed before this job ended.",),
                 )
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"Cannot keep the journal of jobs in {path}: {error}.") from None
@@ -103,7 +104,7 @@ class Jobs:
         self._worker.start()
 
     def submit(self, kind: str, title: str, make: Make) -> Job:
-        """Queue a job; `make(cancel, stop)` gives the use case's generator of events, in the worker's thread."""
+        """Queue a job; the worker calls `make(cancel, stop)` for the use case's generator of events."""
         job = Job(uuid.uuid4().hex, kind, title, submitted=time.time())
         with self._lock:
             self._jobs[job.id] = job

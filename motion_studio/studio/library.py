@@ -1,7 +1,7 @@
 """Motions and renders on disk: the user's own, and the read-only starters that ship with the project.
 
-A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail) beside
-it, a folder `renders/` of videos that carry their recipe, and a `trash/` from which a deleted motion comes back.
+A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail)
+beside it, a folder `renders/` of videos that carry their recipe, and a `trash/` that gives a motion back.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def data_folder() -> Path:
 
 
 def slug(title: str) -> str:
-    """A name for a title: small ASCII letters, digits and hyphens, at most 64; `motion` where none is left."""
+    """A name for a title: small ASCII letters, digits and hyphens, 64 at most; `motion` for none."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].rstrip("-") or "motion"
 

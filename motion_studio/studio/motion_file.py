@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import math
 import os
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,8 @@ from torch import Tensor
 
 from motion_studio.errors import MotionFileError, MotionStudioError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
-FORMAT = 1
 MAX_BYTES = 1 << 20  # what a motion is written in, at most
 MAX_HEADER = 1 << 19
 MAX_READ_BYTES = 64 << 20  # a file from elsewhere may be larger than ours, but not absurdly so
@@ -38,16 +35,13 @@ DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -> Motion:
     """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
 
-    Raises MotionFileError for another suffix, for values that are not finite, and when float16 is too large.
+    Raises MotionFileError for another suffix, for values beyond float16, and for more than float16 can hold.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise MotionFileError(f"A motion file ends in .safetensors, {path.name!r} does not.")
-    for name, tensor in _tensors(motion).items():
-        if not torch.isfinite(tensor).all():
-            raise MotionFileError(f"The motion cannot be saved: {name} holds values that are not finite.")
     for dtype in DTYPES:
-        stored = _cast(motion, dtype)
+        stored = motion.map(lambda tensor: tensor.detach().cpu().to(dtype).float())  # noqa: B023
         data = _serialise(stored, dtype)
         if len(data) <= max_bytes:
             break
@@ -76,7 +70,7 @@ def read_motion(path: str | Path) -> Motion:
         tensors = safetensors_torch.load(data)
     except (SafetensorError, ValueError) as error:
         raise MotionFileError(f"{path.name} is not a readable safetensors file: {error}.") from None
-    info, grids = _info(metadata, path.name)
+    info, grids = from_metadata(metadata, path.name)
     return _motion(tensors, info, grids, path.name)
 
 
@@ -86,7 +80,7 @@ def read_info(path: str | Path) -> MotionInfo:
     size = _size(path)
     with path.open("rb") as file:
         header, _ = _header(file.read(MAX_HEADER + 8), size, path.name)
-    return _info(header["__metadata__"], path.name)[0]
+    return from_metadata(header["__metadata__"], path.name)[0]
 
 
 @contextlib.contextmanager
@@ -112,9 +106,6 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-# --- writing
-
-
 def _tensors(motion: Motion) -> dict[str, Tensor]:
     tensors = {}
     for site, embedding in motion.sites.items():
@@ -124,19 +115,6 @@ def _tensors(motion: Motion) -> dict[str, Tensor]:
             tensors[f"{site}.v.space"] = space[0] if space.shape[0] == 1 else space
             tensors[f"{site}.v.time"] = embedding.time
     return tensors
-
-
-def _cast(motion: Motion, dtype: torch.dtype) -> Motion:
-    """What reading the file back gives: rounded to `dtype`, held in float32."""
-
-    def cast(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.detach().cpu().to(dtype).float()
-
-    sites = {
-        name: replace(site, qk=cast(site.qk), space=cast(site.space), time=cast(site.time))
-        for name, site in motion.sites.items()
-    }
-    return replace(motion, sites=sites)
 
 
 def _serialise(motion: Motion, dtype: torch.dtype) -> bytes:
@@ -154,47 +132,16 @@ def _serialise(motion: Motion, dtype: torch.dtype) -> bytes:
         blocks.append(block)
         offset += len(block)
     data = b"".join(blocks)
-    header["__metadata__"] = _metadata(motion, data)
-    text = _json(header).encode()
+    header["__metadata__"] = to_metadata(motion, _digest(data))
+    text = to_json(header).encode()
     text += b" " * (-len(text) % 8)
     if len(text) > MAX_HEADER:
         raise MotionFileError(f"The motion's notes and lineage take {len(text)} bytes, {MAX_HEADER} at most.")
     return struct.pack("<Q", len(text)) + text + data
 
 
-def _metadata(motion: Motion, data: bytes) -> dict[str, str]:
-    info = motion.info
-    fields = {
-        "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": f"{info.base or 'unknown'}/motion-inversion-{info.version}",
-        "modelspec.implementation": "motion-studio",
-        "modelspec.title": info.title,
-        "modelspec.description": info.notes,
-        "modelspec.hash_sha256": _digest(data),
-        "motion.format": _json(FORMAT),
-        "motion.frames": _json(motion.frames),
-        "motion.hash": _json(motion.hash()),
-        "motion.grids": _json({name: site.grid for name, site in motion.sites.items()}),
-    }
-    if info.date:
-        fields["modelspec.date"] = info.date
-    for name in FIELDS:
-        fields[f"motion.{name}"] = _json(getattr(info, name))
-    return fields
-
-
-def _json(value: Any) -> str:
-    try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise MotionFileError(f"The motion's description cannot be saved: {error}.") from None
-
-
 def _digest(data: bytes) -> str:
     return "0x" + hashlib.sha256(data).hexdigest()
-
-
-# --- reading
 
 
 def _size(path: Path) -> int:
@@ -230,17 +177,14 @@ def _header(head: bytes, size: int, name: str) -> tuple[dict[str, Any], int]:
         )
     if size < 8 + length:
         raise MotionFileError(f"{name} is cut off: its header claims {length} bytes of {size}.")
-    header = _parse(head[8 : 8 + length], f"{name}: the header")
+    header = parse(head[8 : 8 + length], f"{name}: the header")
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or "motion.format" not in metadata:
         raise MotionFileError(f"{name} is not a motion file: its header has no motion.format.")
     if not all(isinstance(text, str) for text in metadata.values()):
         raise MotionFileError(f"{name}: the header's metadata must be texts.")
-    end = (
-        8
-        + length
-        + max((_end(entry, name) for key, entry in header.items() if key != "__metadata__"), default=0)
-    )
+    ends = [_end(entry, name) for key, entry in header.items() if key != "__metadata__"]
+    end = 8 + length + max(ends, default=0)
     if size != end:
         what = "is cut off" if size < end else "has bytes after its end"
         raise MotionFileError(f"{name} {what}: {end} bytes expected, {size} found.")
@@ -256,54 +200,7 @@ def _end(entry: Any, name: str) -> int:
         ) from None
 
 
-def _parse(text: str | bytes, what: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key is there twice")
-        return dict(pairs)
-
-    def no_constant(constant: str) -> None:
-        raise ValueError(f"{constant} is not a number")
-
-    try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
-        raise MotionFileError(f"{what} is not valid JSON ({error}).") from None
-
-
-def _info(metadata: dict[str, str], name: str) -> tuple[MotionInfo, dict[str, tuple[int, int] | None]]:
-    known = {f"motion.{field}" for field in (*FIELDS, "format", "frames", "hash", "grids")}
-    unknown = [
-        key for key in metadata if key not in known and not key.startswith("modelspec.") and key != "format"
-    ]
-    if unknown:
-        raise MotionFileError(
-            f"{name} has header fields that no motion file has: {', '.join(sorted(unknown)[:5])}."
-        )
-    values = {key: _parse(metadata[key], f"{name}: {key}") for key in known & set(metadata)}
-    if values["motion.format"] != FORMAT:
-        raise MotionFileError(
-            f"{name} has motion format {values['motion.format']!r}, this studio reads {FORMAT}."
-        )
-    try:
-        fields = {field: check(values[f"motion.{field}"]) for field, check in FIELDS.items()}
-        grids = {site: _pair(grid) for site, grid in values["motion.grids"].items()}
-    except KeyError as error:
-        raise MotionFileError(f"{name} lacks the header field {error}.") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise MotionFileError(f"{name} has a header field of the wrong kind: {error}.") from None
-    info = MotionInfo(
-        title=metadata.get("modelspec.title", ""),
-        notes=metadata.get("modelspec.description", ""),
-        date=metadata.get("modelspec.date", ""),
-        **fields,
-    )
-    return info, grids
-
-
-def _motion(
-    tensors: dict[str, Tensor], info: MotionInfo, grids: dict[str, tuple[int, int] | None], name: str
-) -> Motion:
+def _motion(tensors: dict[str, Tensor], info: MotionInfo, grids: Grids, name: str) -> Motion:
     parts: dict[str, dict[str, Tensor]] = {site: {} for site in grids}
     for key, tensor in tensors.items():
         part = next((part for part in PARTS if key.endswith(part)), None)
@@ -312,8 +209,6 @@ def _motion(
             raise MotionFileError(f"{name} has a tensor that no motion has: {key}.")
         if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16):
             raise MotionFileError(f"{name}: {key} is {tensor.dtype}, a motion is float32 or float16.")
-        if not torch.isfinite(tensor).all():
-            raise MotionFileError(f"{name}: {key} holds values that are not finite.")
         parts[site][part] = tensor.float()
     try:
         sites = {}
@@ -328,73 +223,3 @@ def _motion(
         return Motion(sites, info)
     except MotionStudioError as error:
         raise MotionFileError(f"{name} is not a sound motion: {str(error).rstrip('.')}.") from None
-
-
-# --- the kinds of the header's fields
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is not a number")
-    return value
-
-
-def _pair(value: Any) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != 2 or not all(type(n) is int and n > 0 for n in value):
-        raise TypeError(f"{value!r} is not a height and a width")
-    return value[0], value[1]
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not an object")
-    return value
-
-
-def _list(value: Any, check: Callable[[Any], Any]) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
-    return [check(entry) for entry in value]
-
-
-def _rows(value: Any, width: int) -> list[list[float]] | None:
-    if value is None:
-        return None
-    rows = _list(value, lambda row: _list(row, _number))
-    if any(len(row) != width for row in rows):
-        raise TypeError(f"its rows must have {width} numbers")
-    return rows
-
-
-def _choice(*choices: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
-        return value
-
-    return check
-
-
-FIELDS: dict[str, Callable[[Any], Any]] = {
-    "base": _text,
-    "base_hash": _text,
-    "version": _choice("v1", "v2"),
-    "fps": _number,
-    "prompt": _text,
-    "latent_size": _pair,
-    "looks": _choice("raw", "centre", "difference"),
-    "settings": _object,
-    "losses": lambda value: _list(value, _number),
-    "lineage": lambda value: _list(value, _object),
-    "report": _object,
-    "path": lambda value: _rows(value, 2),
-    "camera": lambda value: _rows(value, 4),
-}

@@ -1,0 +1,184 @@
+"""A motion's file: exact, the same bytes each time, atomic, and refused with one line when it is not sound."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+import torch
+
+from motion_studio.errors import MotionFileError
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.studio.motion_file import MAX_HEADER, read_info, read_motion, write_motion
+
+N, C, GRID, RANK = 5, 4, (2, 3), 2
+
+
+def make_motion(seed: int = 0, **info) -> Motion:
+    """Two sites, one with pictures that change from frame to frame, one with query-key only."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draw)
+
+    places = GRID[0] * GRID[1]
+    sites = {
+        "down.attn1": SiteEmbedding(normal(N, C), normal(1, places, RANK), normal(RANK, N, C), GRID),
+        "mid.attn1": SiteEmbedding(normal(N, C), normal(N, places, RANK), normal(RANK, N, C), GRID),
+        "up.attn1": SiteEmbedding(normal(N, C)),
+    }
+    fields = {
+        "title": "Wave", "notes": "a line\nand an ü", "base": "toybox", "base_hash": "ab12", "fps": 8.0,
+        "latent_size": (16, 16), "losses": [0.5, 0.25], "settings": {"rank": 2}, "date": "2026-01-02T03:04:05+00:00",
+        "lineage": [{"op": "reverse", "parents": ["cd"]}], "path": [[0.1 * n, 0.5] for n in range(N)],
+        "camera": [[0.0, 0.0, 0.0, 0.0]] * N, "prompt": "a red star",
+    }  # fmt: skip
+    return Motion(sites, MotionInfo(**{**fields, **info}))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "wave.safetensors"
+    write_motion(path, make_motion())
+    return path
+
+
+def rewrite(path, change):
+    """Change the header of a motion file in place and write it back with the right length."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+def test_round_trip_is_exact(saved):
+    motion, back = make_motion(), read_motion(saved)
+    assert back.info == motion.info
+    assert back.hash() == motion.hash()
+    for name, site in motion.sites.items():
+        assert torch.equal(back.sites[name].qk, site.qk)
+        assert back.sites[name].grid == site.grid
+    assert torch.equal(back.sites["mid.attn1"].space, motion.sites["mid.attn1"].space)
+    assert back.sites["up.attn1"].space is None
+    assert read_info(saved) == motion.info
+
+
+def test_same_motion_same_bytes(saved, tmp_path):
+    again = tmp_path / "again.safetensors"
+    write_motion(again, read_motion(saved))
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_the_safetensors_package_reads_it(saved):
+    from safetensors import safe_open
+
+    with safe_open(saved, "pt") as file:
+        assert "down.attn1.v.space" in file.keys()  # noqa: SIM118
+        assert file.get_tensor("down.attn1.v.space").shape == (6, RANK)
+        assert file.get_tensor("mid.attn1.v.space").shape == (N, 6, RANK)
+        assert file.metadata()["modelspec.title"] == "Wave"
+        assert json.loads(file.metadata()["motion.frames"]) == N
+
+
+def test_large_motion_is_halved(tmp_path):
+    motion = make_motion()
+    full = write_motion(tmp_path / "a.safetensors", motion)
+    size = (tmp_path / "a.safetensors").stat().st_size
+    half = write_motion(tmp_path / "b.safetensors", motion, max_bytes=size - 1)
+    assert torch.equal(full.sites["up.attn1"].qk, motion.sites["up.attn1"].qk)
+    assert torch.equal(half.sites["up.attn1"].qk, motion.sites["up.attn1"].qk.half().float())
+    assert read_motion(tmp_path / "b.safetensors").hash() == half.hash()
+
+
+def test_failed_write_leaves_what_was_there(saved, monkeypatch):
+    before = saved.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_motion(saved, make_motion(1))
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_only_safetensors_names(tmp_path):
+    with pytest.raises(MotionFileError, match="ends in .safetensors"):
+        write_motion(tmp_path / "wave.pt", make_motion())
+
+
+def test_what_json_cannot_hold_is_not_written(tmp_path):
+    with pytest.raises(MotionFileError, match="cannot be saved"):
+        write_motion(tmp_path / "a.safetensors", make_motion(losses=[float("nan")]))
+    assert not list(tmp_path.iterdir())
+
+
+HEADERS = {
+    "unknown field": (lambda h: h["__metadata__"].update({"motion.colour": "1"}), "no motion file has"),
+    "unknown tensor": (lambda h: h.update({"x": h.pop("mid.attn1.qk")}), "no motion has: x"),
+    "lacks a field": (lambda h: h["__metadata__"].pop("motion.base"), "lacks the header field"),
+    "wrong kind": (lambda h: h["__metadata__"].update({"motion.fps": '"fast"'}), "wrong kind"),
+    "wrong choice": (lambda h: h["__metadata__"].update({"motion.looks": '"blue"'}), "wrong kind"),
+    "not JSON": (lambda h: h["__metadata__"].update({"motion.fps": "{"}), "not valid JSON"),
+    "NaN": (lambda h: h["__metadata__"].update({"motion.losses": "[NaN]"}), "not valid JSON"),
+    "other format": (lambda h: h["__metadata__"].update({"motion.format": "2"}), "format 2"),
+    "path too short": (lambda h: h["__metadata__"].update({"motion.path": "[[0,0]]"}), "path has 1 rows"),
+    "no metadata": (lambda h: h.pop("__metadata__"), "not a motion file"),
+    "wrong grid": (lambda h: h["__metadata__"].update({"motion.grids": json.dumps(
+        {"down.attn1": [2, 2], "mid.attn1": [2, 3], "up.attn1": None})}), "places"),
+    "wrong shape": (lambda h: h["up.attn1.qk"].update({"shape": [C, N]}), "frames"),
+    "shape and size": (lambda h: h["up.attn1.qk"].update({"shape": [N, C + 1]}), "not a readable"),
+    "a dtype of its own": (lambda h: h["up.attn1.qk"].update({"dtype": "I32"}), "int32"),
+    "no offsets": (lambda h: h["up.attn1.qk"].pop("data_offsets"), "without its place"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change,line", HEADERS.values(), ids=HEADERS)
+def test_unsound_headers(saved, change, line):
+    rewrite(saved, change)
+    with pytest.raises(MotionFileError, match=line) as caught:
+        read_motion(saved)
+    assert "\n" not in str(caught.value)
+
+
+CONTENTS = {
+    "missing": (None, "no motion file"),
+    "empty": (b"", "empty or cut off"),
+    "a zip pickle": (b"PK\x03\x04" + bytes(100), "pickle"),
+    "an old pickle": (b"\x80\x02}q\x00." + bytes(100), "pickle"),
+    "oversize header": (struct.pack("<Q", MAX_HEADER + 1) + bytes(100), "header claims"),
+    "no JSON": (struct.pack("<Q", 8) + b"nonsense", "not valid JSON"),
+    "a list": (struct.pack("<Q", 8) + b"[]      ", "not a motion file"),
+    "deeply nested": (struct.pack("<Q", 100_000) + b"[" * 100_000, "not valid JSON"),
+    "a video": (b"\x00\x00\x00\x20ftypisom" + bytes(100), "header claims"),
+}
+
+
+@pytest.mark.parametrize("content,line", CONTENTS.values(), ids=CONTENTS)
+def test_other_files(tmp_path, content, line):
+    path = tmp_path / "a.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    for read in (read_motion, read_info):
+        with pytest.raises(MotionFileError, match=line):
+            read(path)
+
+
+def test_damaged_files(saved):
+    data = saved.read_bytes()
+    for damaged, line in ((data[:-7], "cut off"), (data[:40], "cut off"), (data + b"\0", "after its end")):
+        saved.write_bytes(damaged)
+        with pytest.raises(MotionFileError, match=line):
+            read_motion(saved)
+    saved.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(MotionFileError, match="damaged"):
+        read_motion(saved)
+
+
+def test_values_that_are_not_finite(saved):
+    data = saved.read_bytes()
+    rewrite(saved, lambda header: header["__metadata__"].pop("modelspec.hash_sha256"))
+    data = saved.read_bytes()
+    saved.write_bytes(data[:-4] + struct.pack("<f", float("inf")))
+    with pytest.raises(MotionFileError, match="not finite"):
+        read_motion(saved)
