@@ -1,4 +1,4 @@
-"""A motion's file: exact, the same bytes each time, atomic, and refused with one line when it is not sound."""
+"""A motion's file: exact, the same bytes each time, atomic, and refused in a line when it is not sound."""
 
 from __future__ import annotations
 
@@ -9,36 +9,13 @@ import pytest
 import torch
 
 from motion_studio.errors import MotionFileError
-from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_file import MAX_HEADER, read_info, read_motion, write_motion
 
-N, C, GRID, RANK = 5, 4, (2, 3), 2
-
-
-def make_motion(seed: int = 0, **info) -> Motion:
-    """Two sites, one with pictures that change from frame to frame, one with query-key only."""
-    draw = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=draw)
-
-    places = GRID[0] * GRID[1]
-    sites = {
-        "down.attn1": SiteEmbedding(normal(N, C), normal(1, places, RANK), normal(RANK, N, C), GRID),
-        "mid.attn1": SiteEmbedding(normal(N, C), normal(N, places, RANK), normal(RANK, N, C), GRID),
-        "up.attn1": SiteEmbedding(normal(N, C)),
-    }
-    fields = {
-        "title": "Wave", "notes": "a line\nand an ü", "base": "toybox", "base_hash": "ab12", "fps": 8.0,
-        "latent_size": (16, 16), "losses": [0.5, 0.25], "settings": {"rank": 2}, "date": "2026-01-02T03:04:05+00:00",
-        "lineage": [{"op": "reverse", "parents": ["cd"]}], "path": [[0.1 * n, 0.5] for n in range(N)],
-        "camera": [[0.0, 0.0, 0.0, 0.0]] * N, "prompt": "a red star",
-    }  # fmt: skip
-    return Motion(sites, MotionInfo(**{**fields, **info}))
+N, C, RANK = 5, 4, 2
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path, make_motion):
     path = tmp_path / "wave.safetensors"
     write_motion(path, make_motion())
     return path
@@ -54,7 +31,7 @@ def rewrite(path, change):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
 
 
-def test_round_trip_is_exact(saved):
+def test_round_trip_is_exact(saved, make_motion):
     motion, back = make_motion(), read_motion(saved)
     assert back.info == motion.info
     assert back.hash() == motion.hash()
@@ -83,7 +60,7 @@ def test_the_safetensors_package_reads_it(saved):
         assert json.loads(file.metadata()["motion.frames"]) == N
 
 
-def test_large_motion_is_halved(tmp_path):
+def test_large_motion_is_halved(tmp_path, make_motion):
     motion = make_motion()
     full = write_motion(tmp_path / "a.safetensors", motion)
     size = (tmp_path / "a.safetensors").stat().st_size
@@ -93,7 +70,7 @@ def test_large_motion_is_halved(tmp_path):
     assert read_motion(tmp_path / "b.safetensors").hash() == half.hash()
 
 
-def test_failed_write_leaves_what_was_there(saved, monkeypatch):
+def test_failed_write_leaves_what_was_there(saved, monkeypatch, make_motion):
     before = saved.read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -102,12 +79,12 @@ def test_failed_write_leaves_what_was_there(saved, monkeypatch):
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
-def test_only_safetensors_names(tmp_path):
+def test_only_safetensors_names(tmp_path, make_motion):
     with pytest.raises(MotionFileError, match="ends in .safetensors"):
         write_motion(tmp_path / "wave.pt", make_motion())
 
 
-def test_what_json_cannot_hold_is_not_written(tmp_path):
+def test_what_json_cannot_hold_is_not_written(tmp_path, make_motion):
     with pytest.raises(MotionFileError, match="cannot be saved"):
         write_motion(tmp_path / "a.safetensors", make_motion(losses=[float("nan")]))
     assert not list(tmp_path.iterdir())
