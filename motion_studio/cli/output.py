@@ -45,3 +45,10 @@ def table(rows: list[list[str]], header: list[str]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
     ]
+
+
+def figures(report: dict[str, Any]) -> list[str]:
+    """A line for each single number of a report, the longer curves left out."""
+    numbers = {name: value for name, value in report.items() if isinstance(value, int | float)}
+    width = max((len(name) for name in numbers), default=0)
+    return [f"{name.replace('_', ' '):<{width}}  {value:.3f}" for name, value in numbers.items()]

@@ -1,0 +1,66 @@
+"""What the commands take: motions with weights, settings, and files to write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+from motion_studio.errors import InputError, SettingsError
+from motion_studio.motion.embedding import Motion
+from motion_studio.settings import Settings
+from motion_studio.studio.library import NAME, Library
+from motion_studio.studio.motion_file import read_motion
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """Split `M.safetensors[:WEIGHT]`; the weight is 1 where none is given."""
+    source, colon, weight = text.rpartition(":")
+    # C:\wave.safetensors has a colon, and no weight.
+    if not colon or "/" in weight or "\\" in weight:
+        return text, 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"{text!r} has the weight {weight!r}, a number is needed, as in wave.safetensors:0.5."
+        )
+    return source, value
+
+
+def load_motion(source: str, data: str | None = None) -> Motion:
+    """Read a motion from a file, or from the library if `source` is a name there. Raises InputError."""
+    if not Path(source).exists() and NAME.fullmatch(source):
+        return Library(data).load(source)
+    return read_motion(source)
+
+
+def output(text: str, suffix: str) -> Path:
+    """The file to write. Raises InputError, before any work, if it is no `suffix` file or is a folder."""
+    path = Path(text)
+    if path.suffix.lower() != suffix:
+        raise InputError(f"--out {text}: a name that ends in {suffix} is needed.")
+    if path.is_dir():
+        raise InputError(f"--out {text} is a folder, a file is needed.")
+    return path
+
+
+def changed(settings: AnySettings, arguments: argparse.Namespace, **given: Any) -> AnySettings:
+    """The settings with --steps, --seed, --set NAME=VALUE and `given` (where not None) put in."""
+    given |= {"steps": arguments.steps, "seed": arguments.seed}
+    values = {name: value for name, value in given.items() if value is not None}
+    for text in arguments.settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {text}: NAME=VALUE is needed, as in --set rank=4.")
+        try:
+            values[name.strip().replace("-", "_")] = json.loads(value)
+        except ValueError:
+            values[name.strip().replace("-", "_")] = value
+    return type(settings).from_json({**settings.to_json(), **values})
