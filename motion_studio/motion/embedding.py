@@ -127,6 +127,10 @@ class Motion:
         """The object's path (N, 2) as a tensor."""
         return None if self.info.path is None else torch.tensor(self.info.path, dtype=torch.float32)
 
+    def camera(self) -> Tensor | None:
+        """The camera's curve (N, 4) as a tensor."""
+        return None if self.info.camera is None else torch.tensor(self.info.camera, dtype=torch.float32)
+
     def hash(self) -> str:
         """SHA-256 over names, shapes and values of all tensors, in hexadecimal; provenance does not count."""
         return self._hash
@@ -145,6 +149,15 @@ class Motion:
     def replace_info(self, **changes: Any) -> Motion:
         """The same embeddings with some fields of their provenance changed."""
         return replace(self, info=replace(self.info, **changes))
+
+    def derived(self, sites: dict[str, SiteEmbedding], operation: dict[str, Any], **changes: Any) -> Motion:
+        """What `operation` (as JSON) makes of this motion: other embeddings, one more entry of lineage.
+
+        What was measured with this motion and its date do not carry over.
+        """
+        entry = {"operation": operation, "parents": [self.hash()]}
+        lineage = [*self.info.lineage, entry]
+        return Motion(sites, replace(self.info, **{"lineage": lineage, "report": {}, "date": "", **changes}))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Motion:
         """The same motion with `function` applied to each tensor, such as `lambda t: t.to("cuda")`."""

@@ -1,0 +1,145 @@
+"""The exact linear maps on one site's factored embedding that all operations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from motion_studio.motion.embedding import SiteEmbedding
+
+
+def interpolation(positions: Tensor, frames: int) -> Tensor:
+    """The matrix (len(positions), frames) that reads linearly between frames, held beyond both ends."""
+    positions = positions.double().clamp(0, frames - 1)
+    below = positions.floor().long().clamp(max=max(frames - 2, 0))
+    fraction = positions - below
+    matrix = torch.zeros(len(positions), frames, dtype=torch.float64)
+    matrix.scatter_add_(1, below[:, None], (1 - fraction)[:, None])
+    matrix.scatter_add_(1, (below + 1).clamp(max=frames - 1)[:, None], fraction[:, None])
+    return matrix.float()
+
+
+def through_time(site: SiteEmbedding, matrix: Tensor, qk: bool = True) -> SiteEmbedding:
+    """Frames mixed by a matrix T (N', N): v'[p, m, c] = sum_n T[m, n] v[p, n, c], and the same for qk.
+
+    Where `space` is the same at every frame only `time` changes. Else the rank grows by the largest number of
+    frames that one new frame is made of: 1 for a selection, 2 for a resampling between frames.
+    """
+    matrix = matrix.to(site.qk)
+    new_qk = matrix @ site.qk if qk else site.qk
+    if site.space is None or site.time is None:
+        return replace(site, qk=new_qk)
+    if site.space.shape[0] == 1:
+        return replace(site, qk=new_qk, time=torch.einsum("mn,rnc->rmc", matrix, site.time))
+    count = max(1, int((matrix != 0).sum(1).max()))
+    sources = matrix.abs().topk(count, dim=1).indices
+    weights = matrix.gather(1, sources)
+    space = torch.cat([site.space[source] for source in sources.T], dim=2)
+    time = torch.cat([w[:, None] * site.time[:, s] for w, s in zip(weights.T, sources.T, strict=True)])
+    return replace(site, qk=new_qk, space=space, time=time)
+
+
+def through_place(site: SiteEmbedding, affine: Tensor, aspect: float) -> SiteEmbedding:
+    """`space` as pictures moved by affine maps (1 or N, 2, 3) of points, fractions of the width, y down.
+
+    Cubic convolution (Keys 1981, a = -1/2), which keeps straight ramps straight and so a blob's centre where
+    it belongs; cells that fall on cells are copied exactly. Beyond the picture its border goes on, so that
+    what is the same at every place stays so. `aspect` is the picture's height in fractions of its width.
+    """
+    if site.space is None or site.grid is None:
+        return site
+    height, width = site.grid
+    affine = affine.double().cpu()
+    y, x = torch.meshgrid(
+        (torch.arange(height, dtype=torch.float64) + 0.5) / height * aspect,
+        (torch.arange(width, dtype=torch.float64) + 0.5) / width,
+        indexing="ij",
+    )
+    points = torch.stack([x.flatten(), y.flatten()])  # (2, P)
+    sources = torch.linalg.solve(affine[:, :, :2], points - affine[:, :, 2:])  # (G, 2, P)
+    across, weights_x = _taps(sources[:, 0] * width - 0.5, width)
+    down, weights_y = _taps(sources[:, 1] / aspect * height - 0.5, height)
+    frames = max(len(affine), len(site.space))
+    pictures = site.space.expand(frames, -1, -1)
+    moved = torch.zeros_like(pictures, memory_format=torch.contiguous_format)
+    for i in range(4):
+        for j in range(4):
+            weight = weights_y[i] * weights_x[j]
+            if weight.any():
+                index = (down[i] * width + across[j]).to(pictures.device)
+                taps = pictures.gather(1, index[:, :, None].expand(frames, -1, pictures.shape[2]))
+                moved = moved + taps * weight[:, :, None].to(pictures)
+    return replace(site, space=moved)
+
+
+def _taps(position: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """The four cells (4, ...) around each position and their weights."""
+    position = position.clamp(0, cells - 1)
+    nearest = position.round()
+    # Rounding in the map must not blur cells that fall on cells.
+    position = torch.where((position - nearest).abs() < 1e-6, nearest, position)
+    first = position.floor()
+    t = position - first
+    weights = (
+        t * (-0.5 + t * (1 - 0.5 * t)),
+        1 + t * t * (-2.5 + 1.5 * t),
+        t * (0.5 + t * (2 - 1.5 * t)),
+        t * t * (-0.5 + 0.5 * t),
+    )
+    cell = torch.stack([first + offset for offset in (-1, 0, 1, 2)]).long().clamp(0, cells - 1)
+    return cell, torch.stack(weights)
+
+
+def through_mask(site: SiteEmbedding, mask: Tensor) -> SiteEmbedding:
+    """`space` weighted place by place with `mask` (P,)."""
+    return site if site.space is None else replace(site, space=site.space * mask.to(site.space)[:, None])
+
+
+def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding:
+    """The sum of embeddings of one site, each with a weight a frame (N,); their ranks add up, exactly."""
+    terms = [(site, weight.to(site.qk)[:, None]) for site, weight in terms]
+    qk = torch.stack([weight * site.qk for site, weight in terms]).sum(0)
+    valued = [
+        (site.space, site.time * weight)
+        for site, weight in terms
+        if site.space is not None and site.time is not None
+    ]
+    if not valued:
+        return replace(terms[0][0], qk=qk)
+    first = max(len(space) for space, _ in valued)
+    space = torch.cat([space.expand(first, -1, -1) for space, _ in valued], dim=2)
+    grid = next(site.grid for site, _ in terms if site.space is not None)
+    return SiteEmbedding(qk, space, torch.cat([time for _, time in valued]), grid)
+
+
+def compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:
+    """The best embedding of at most `rank`, one `space` for all frames; also the energy kept and the whole.
+
+    It is the truncated SVD of v as a (P, N·C) matrix, taken through the factors so that v is never built.
+    """
+    if site.space is None or site.time is None:
+        return site, 0.0, 0.0
+    frames, places, old = site.space.shape
+    if frames == 1:
+        left, right = site.space[0], site.time.flatten(1)
+    else:
+        # v is the pictures of all frames side by side, times a block-diagonal matrix of their features.
+        left = site.space.permute(1, 0, 2).reshape(places, frames * old)
+        blocks = torch.zeros(frames, old, *site.qk.shape).to(site.qk)
+        each = torch.arange(frames, device=site.qk.device)
+        blocks[each, :, each] = site.time.transpose(0, 1)
+        right = blocks.flatten(0, 1).flatten(1)
+    left_basis, left_part = torch.linalg.qr(left)
+    right_basis, right_part = torch.linalg.qr(right.T)
+    u, sizes, vh = torch.linalg.svd(left_part @ right_part.T)
+    whole = float(sizes.square().sum())
+    if frames == 1 and old <= rank:
+        return site, whole, whole
+    rank = min(rank, len(sizes))
+    half = sizes[:rank].sqrt()
+    space = (left_basis @ u[:, :rank] * half)[None]
+    time = (half[:, None] * (vh[:rank] @ right_basis.T)).reshape(rank, *site.qk.shape)
+    return replace(site, space=space, time=time), float(sizes[:rank].square().sum()), whole

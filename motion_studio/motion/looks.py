@@ -1,0 +1,57 @@
+"""Taking looks out of a motion, and taking them out of a clip while a motion is learnt from it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from motion_studio.errors import InputError
+from motion_studio.motion.embedding import Looks, Motion
+from motion_studio.motion.factors import through_time
+
+
+def without_looks(motion: Motion, mode: Looks, frame0: Literal["raw", "zero"] = "raw") -> Motion:
+    """The motion with what its values hold of looks taken out, unless that has been done before.
+
+    `centre` takes the mean over the frames from v; `difference` gives v[j] - v[j - 1] for j > 0 and at frame
+    0 v[0] or zero (Wang et al., arXiv 2403.20193); `raw` changes nothing. Do this before other operations:
+    of a motion that is held (speed 0), taking the mean over the frames leaves nothing. Raises InputError for
+    another mode.
+    """
+    if mode not in ("raw", "centre", "difference") or frame0 not in ("raw", "zero"):
+        raise InputError(
+            f"looks is {mode!r}, frame 0 {frame0!r}; raw, centre or difference, raw or zero is allowed."
+        )
+    if mode == "raw" or motion.info.looks != "raw" or not motion.rank:
+        return motion
+    frames = motion.frames
+    if mode == "centre":
+        matrix = torch.eye(frames) - 1 / frames
+    else:
+        matrix = torch.eye(frames) - torch.diag(torch.ones(frames - 1), -1)
+        matrix[0, 0] = float(frame0 == "raw")
+    sites = {name: through_time(site, matrix, qk=False) for name, site in motion.sites.items()}
+    return motion.derived(sites, {"op": "without_looks", "mode": mode, "frame0": frame0}, looks=mode)
+
+
+def random_colour_matrix(generator: torch.Generator | None = None) -> Tensor:
+    """A random rotation of the colour space, mirrored half of the time (3, 3), uniform over all of them.
+
+    Each colour is as likely to become its opposite, so that on average nothing is left of it (Mezzadri,
+    arXiv math-ph/0609050).
+    """
+    q, r = torch.linalg.qr(torch.randn(3, 3, generator=generator))
+    return q * r.diagonal().sign()
+
+
+def shuffle_looks(frames: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Frames (F, 3, H, W) in [0, 1] with their colours about mid-grey under one random matrix for all frames.
+
+    What moves stays, what it looks like changes at each call. Raises InputError for another shape.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3:
+        raise InputError(f"The frames have shape {tuple(frames.shape)}; (F, 3, H, W) is allowed.")
+    matrix = random_colour_matrix(generator).to(frames)
+    return (torch.einsum("dc,fchw->fdhw", matrix, frames - 0.5) + 0.5).clamp(0, 1)

@@ -1,0 +1,176 @@
+"""Operations on the picture of a motion: which way it points, where it is, how large, and how much of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from motion_studio.errors import InputError
+from motion_studio.motion.checks import Choice, Flag, Number, Points, parameter
+from motion_studio.motion.embedding import Motion
+from motion_studio.motion.factors import through_mask
+from motion_studio.motion.operation import (
+    Operation,
+    PlaceOperation,
+    checked_path,
+    require_frames,
+    require_places,
+)
+
+
+@dataclass(frozen=True)
+class Mirror(PlaceOperation):
+    """Left for right (x) or top for bottom (y)."""
+
+    op: ClassVar[str] = "mirror"
+    axis: Literal["x", "y"] = parameter(Choice(("x", "y")))
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        return (
+            _about_centre(-1.0, 0.0, 0.0, 1.0, aspect)
+            if self.axis == "x"
+            else _about_centre(1, 0, 0, -1, aspect)
+        )
+
+
+@dataclass(frozen=True)
+class Turn(PlaceOperation):
+    """Turned about the picture's centre, clockwise as seen; quarter turns of a square grid are exact."""
+
+    op: ClassVar[str] = "turn"
+    degrees: float = parameter(Number())
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        quarters, rest = divmod(self.degrees, 90)
+        if rest:
+            cos, sin = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
+        else:
+            cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[int(quarters) % 4]
+        return _about_centre(cos, -sin, sin, cos, aspect)
+
+
+@dataclass(frozen=True)
+class Move(PlaceOperation):
+    """Shifted, in fractions of the picture's width."""
+
+    op: ClassVar[str] = "move"
+    x: float = parameter(Number(-4, 4), 0.0)
+    """To the right."""
+    y: float = parameter(Number(-4, 4), 0.0)
+    """Down."""
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        return _shifts(torch.tensor([[self.x, self.y]], dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Along(PlaceOperation):
+    """Shifted by another amount at each frame: a path on top of the motion's own."""
+
+    op: ClassVar[str] = "along"
+    path: tuple[tuple[float, float], ...] = parameter(Points())
+    """The shift (x, y) at each frame, in fractions of the picture's width, y down."""
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        require_frames("along.path", len(self.path), frames)
+        return _shifts(torch.tensor(self.path, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Zoom(PlaceOperation):
+    """Larger or smaller about the picture's centre."""
+
+    op: ClassVar[str] = "zoom"
+    factor: float = parameter(Number(0.1, 10))
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        return _about_centre(self.factor, 0.0, 0.0, self.factor, aspect)
+
+
+@dataclass(frozen=True)
+class Amplitude(PlaceOperation):
+    """A larger or smaller way from the same start: frame n shifted by (factor - 1) (path[n] - path[0]).
+
+    0 stays at the start, -1 goes the opposite way.
+    """
+
+    op: ClassVar[str] = "amplitude"
+    factor: float = parameter(Number(-4, 4))
+    path: tuple[tuple[float, float], ...] | None = parameter(Points(optional=True), None)
+    """The object's path, in fractions of the picture's width; None: the motion's own tracked path."""
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        if self.path is not None:
+            path = torch.tensor(self.path)
+        if path is None:
+            raise InputError("amplitude needs the object's path: the motion has none and none was given.")
+        require_frames("amplitude.path", len(path), frames)
+        path = path.double()
+        return _shifts((self.factor - 1) * (path - path[0]))
+
+
+@dataclass(frozen=True)
+class Mask(Operation):
+    """Only a part of the picture (or all but it); what lies outside is silent. Paths stay as they are.
+
+    Cells on an edge count by the part of them that is inside. A side on the picture's own edge has no
+    feather, so that the whole picture is the identity.
+    """
+
+    op: ClassVar[str] = "mask"
+    x0: float = parameter(Number(0, 1))
+    y0: float = parameter(Number(0))
+    x1: float = parameter(Number(0, 1))
+    y1: float = parameter(Number(0))
+    """The corners, in fractions of the picture's width, y down."""
+    feather: float = parameter(Number(0, 1), 0.0)
+    """Width of the soft edge, half of it on either side, in fractions of the picture's width."""
+    outside: bool = parameter(Flag(), False)
+    """Keep what lies outside of the region instead."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.x0 >= self.x1 or self.y0 >= self.y1:
+            raise InputError(
+                f"mask has the corners ({self.x0:g}, {self.y0:g}) and ({self.x1:g}, {self.y1:g}); "
+                "x0 < x1 and y0 < y1 are allowed."
+            )
+
+    def apply(self, motion: Motion) -> Motion:
+        require_places(self.op, motion)
+        aspect = motion.aspect
+        if self.y1 > aspect + 1e-6:
+            raise InputError(f"mask.y1 is {self.y1:g}, up to the picture's height {aspect:g} is allowed.")
+        sites = {}
+        for name, site in motion.sites.items():
+            if site.grid is not None:
+                down = self._side(self.y0, self.y1, site.grid[0], aspect)
+                mask = torch.outer(down, self._side(self.x0, self.x1, site.grid[1], 1.0)).flatten()
+                site = through_mask(site, 1 - mask if self.outside else mask)
+            sites[name] = site
+        return self._derived(motion, sites, motion.path(), motion.camera())
+
+    def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
+        return checked_path(path)
+
+    def _side(self, low: float, high: float, cells: int, size: float) -> Tensor:
+        edge = max(self.feather, size / cells)
+        centres = (torch.arange(cells) + 0.5) / cells * size
+        rise = ((centres - low) / edge + 0.5).clamp(0, 1) if low > 0 else torch.ones(cells)
+        return rise * ((high - centres) / edge + 0.5).clamp(0, 1) if high < size - 1e-6 else rise
+
+
+def _about_centre(xx: float, xy: float, yx: float, yy: float, aspect: float) -> Tensor:
+    linear = torch.tensor([[xx, xy], [yx, yy]], dtype=torch.float64)
+    centre = torch.tensor([[0.5], [aspect / 2]], dtype=torch.float64)
+    return torch.cat([linear, centre - linear @ centre], dim=1)[None]
+
+
+def _shifts(offsets: Tensor) -> Tensor:
+    return torch.cat(
+        [torch.eye(2, dtype=torch.float64).expand(len(offsets), 2, 2), offsets[:, :, None]], dim=2
+    )
