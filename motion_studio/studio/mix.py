@@ -1,0 +1,218 @@
+"""Motions as tracks: each with a weight, operations, a place in time and fades; summed into one motion.
+
+Times are frames, as in the operations. What stands still in a motion (its source's looks) is taken out before
+anything that would make it move or pulse: a window, a fade, another speed, a path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motion_studio.errors import InputError
+from motion_studio.motion.arithmetic import blend, blend_path, operation_from_json, resampled
+from motion_studio.motion.checks import Number, Whole
+from motion_studio.motion.embedding import Motion
+from motion_studio.motion.looks import without_looks
+from motion_studio.motion.operation import Operation
+from motion_studio.motion.operations_time import Delay, Fade
+
+Load = Callable[[str], Motion]
+
+MAX_TRACKS = 32
+MAX_OPERATIONS = 32
+# These leave the mean over the frames where it was, so that looks can be taken out after them as well.
+KEEP_LOOKS_APART = ("reverse", "mirror", "turn", "move", "zoom", "mask")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One motion of a mix. Raises InputError for a field of the wrong kind."""
+
+    motion: str
+    """Its name in the library."""
+    weight: float = 1.0
+    """How strongly it counts; may be negative."""
+    start: float = 0.0
+    """The frame of the mix at which it begins; it is silent before."""
+    length: float | None = None
+    """For how many frames it is heard; None: to the end."""
+    fade_in: float = 0.0
+    """Frames from silence to full, from `start` on."""
+    fade_out: float = 0.0
+    """Frames from full to silence, up to its end."""
+    operations: Sequence[dict[str, Any]] = ()
+    """Operations as JSON, in the order in which they act."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.motion, str) or not self.motion:
+            raise InputError(f"A track's motion is {self.motion!r}, a name is needed.")
+        checks = {"weight": Number(-10, 10), "start": Number(0), "fade_in": Number(0), "fade_out": Number(0)}
+        for name, check in checks.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+        if self.length is not None:
+            object.__setattr__(self, "length", Number(0)("length", self.length))
+        if not isinstance(self.operations, list | tuple) or len(self.operations) > MAX_OPERATIONS:
+            raise InputError(f"A track's operations are a list of {MAX_OPERATIONS} at most.")
+        object.__setattr__(self, "operations", tuple(self.operations))
+
+    @property
+    def windowed(self) -> bool:
+        """Whether it is heard in a part of the frames only."""
+        return bool(self.start or self.length is not None or self.fade_in or self.fade_out)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Tracks to sum into a motion of `frames` frames (None: those of the first track)."""
+
+    tracks: tuple[Track, ...]
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.tracks) <= MAX_TRACKS:
+            raise InputError(f"A mix has {len(self.tracks)} tracks, 1 to {MAX_TRACKS} are allowed.")
+        if self.frames is not None:
+            object.__setattr__(self, "frames", Whole(2, 512)("frames", self.frames))
+
+    def to_json(self) -> dict[str, Any]:
+        """The mix as JSON values; `from_json` makes it again."""
+        tracks = [
+            {**dataclasses.asdict(track), "operations": list(track.operations)} for track in self.tracks
+        ]
+        return {"tracks": tracks, "frames": self.frames}
+
+    @classmethod
+    def from_json(cls, values: Any) -> Mix:
+        """The mix that `to_json` wrote. Raises InputError, naming the track, for anything else."""
+        known = {field.name for field in dataclasses.fields(Track)}
+        if not isinstance(values, dict) or not isinstance(values.get("tracks"), list):
+            raise InputError('A mix is an object like {"tracks": [{"motion": "circle", "weight": 1}]}.')
+        if unknown := sorted(set(values) - {"tracks", "frames"}):
+            raise InputError(f"A mix has no {', '.join(unknown)}; tracks and frames are allowed.")
+        tracks = []
+        for number, track in enumerate(values["tracks"], 1):
+            if not isinstance(track, dict) or "motion" not in track or not set(track) <= known:
+                raise InputError(f"Track {number} must be an object of {', '.join(sorted(known))}.")
+            with _naming(number, track["motion"]):
+                tracks.append(Track(**track))
+        return cls(tuple(tracks), values.get("frames"))
+
+
+def build(mix: Mix, load: Load) -> Motion:
+    """Sum the tracks into one motion whose lineage names its parents and whose settings hold the mix.
+
+    `load` reads a motion by name. A motion of another number of frames is stretched to the mix's. Raises
+    InputError (or IncompatibleMotion, MotionFileError) that names the track at fault.
+    """
+    operations = _operations(mix)
+    apart = any(
+        track.windowed or not _keeps_looks_apart(steps)
+        for track, steps in zip(mix.tracks, operations, strict=True)
+    )
+    frames = mix.frames
+    terms: list[tuple[Motion, float]] = []
+    for number, (track, steps) in enumerate(zip(mix.tracks, operations, strict=True), 1):
+        with _naming(number, track.motion):
+            motion = load(track.motion)
+            motion = _apply(without_looks(motion, "centre") if apart else motion, steps)
+            frames = frames or motion.frames
+            motion = motion if motion.frames == frames else resampled(motion, frames)
+            motion = _apply(motion, _window(track))
+            if terms:
+                blend([terms[0], (motion, 1.0)])  # refuses a motion that does not fit, by this track's name
+            terms.append((motion, track.weight))
+    # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
+    path = preview_paths(mix, load)["blend"]
+    path = path if path and None not in path else None
+    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path)
+
+
+def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
+    """Apply operations, given as JSON, in their order. Raises InputError for one that does not fit."""
+    steps = [operation_from_json(step) for step in operations]
+    return _apply(motion if _keeps_looks_apart(steps) else without_looks(motion, "centre"), steps)
+
+
+def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
+    """The object's way in each track and in the mix, without building it.
+
+    A dict with `frames`, `tracks`: a list of {motion, path, weight}, and `blend`. A path is a list of [x, y] in
+    fractions of the width, y down, or None where the motion has none; the blend's points are None at frames
+    where no track is heard. A track's weight has one value a frame. Raises InputError as `build` does.
+    """
+    frames = mix.frames
+    shown: list[dict[str, Any]] = []
+    terms: list[tuple[Tensor, Tensor]] = []
+    for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
+        with _naming(number, track.motion):
+            motion = load(track.motion)
+            path, heard = motion.path(), torch.ones(motion.frames)
+            for step in steps:
+                path = None if path is None else step.apply_path(path, motion.aspect)
+                heard = step.apply_strength(heard)
+            frames = frames or len(heard)
+            path, heard = _stretched(path, frames), _stretched(heard[:, None], frames)[:, 0]
+            for step in _window(track):
+                path = None if path is None else step.apply_path(path, motion.aspect)
+                heard = step.apply_strength(heard)
+        weight = heard * track.weight
+        shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
+        if path is not None:
+            terms.append((path, weight))
+    return {"frames": frames, "tracks": shown, "blend": _points(blend_path(terms)) if terms else None}
+
+
+def _operations(mix: Mix) -> list[list[Operation]]:
+    steps = []
+    for number, track in enumerate(mix.tracks, 1):
+        with _naming(number, track.motion):
+            steps.append([operation_from_json(step) for step in track.operations])
+    return steps
+
+
+def _window(track: Track) -> list[Operation]:
+    steps: list[Operation] = [Delay(track.start)] if track.start else []
+    if track.windowed:
+        steps.append(Fade(track.fade_in, track.fade_out, track.start, track.length))
+    return steps
+
+
+def _apply(motion: Motion, steps: Sequence[Operation]) -> Motion:
+    for step in steps:
+        motion = step.apply(motion)
+    return motion
+
+
+def _keeps_looks_apart(steps: Sequence[Operation]) -> bool:
+    return all(
+        step.op in KEEP_LOOKS_APART or (step.op == "strength" and not isinstance(step.value, tuple))
+        for step in steps
+    )
+
+
+def _stretched(curve: Tensor | None, frames: int) -> Any:
+    if curve is None or len(curve) == frames:
+        return curve
+    return F.interpolate(curve.T[None], size=frames, mode="linear", align_corners=True)[0].T
+
+
+def _points(path: Tensor | None) -> list[list[float] | None] | None:
+    if path is None:
+        return None
+    return [point.tolist() if point.isfinite().all() else None for point in path]
+
+
+@contextmanager
+def _naming(number: int, name: Any) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"Track {number} ({str(name)[:64]}): {error}") from None

@@ -1,0 +1,171 @@
+"""A mix is what its tracks say, exactly, and its drawn path is the path of the motion that it builds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from motion_studio.errors import IncompatibleMotion, InputError
+from motion_studio.motion.arithmetic import blend, then
+from motion_studio.motion.looks import without_looks
+from motion_studio.motion.operations_place import Turn
+from motion_studio.motion.operations_time import Reverse
+from motion_studio.studio.library import Library
+from motion_studio.studio.mix import Mix, Track, build, edit, preview_paths
+
+
+@pytest.fixture
+def load(make_motion):
+    motions = {
+        "a": make_motion(1),
+        "b": make_motion(2, path=[[0.5, 0.1 * n] for n in range(5)]),
+        "still": make_motion(3, path=None),
+        "wan": make_motion(4, base="wan"),
+    }
+
+    def load(name):
+        if name not in motions:
+            raise InputError(f"There is no motion {name!r}.")
+        return motions[name]
+
+    return load
+
+
+def same(one, other) -> bool:
+    pairs = [(one.sites[name], other.sites[name]) for name in one.sites]
+    return all(
+        torch.allclose(a.qk, b.qk, atol=1e-5) and (a.v() is None or torch.allclose(a.v(), b.v(), atol=1e-5))
+        for a, b in pairs
+    )
+
+
+def test_a_plain_mix_is_the_weighted_sum(load):
+    motion = build(Mix((Track("a", 1.0), Track("b", -0.5))), load)
+    assert same(motion, blend([(load("a"), 1.0), (load("b"), -0.5)]))
+    assert motion.info.looks == "raw"
+
+
+def test_tracks_one_after_another_are_then(load):
+    a, b = (without_looks(load(name), "centre") for name in "ab")
+    mixed = build(Mix((Track("a", length=3), Track("b", start=3))), load)
+    assert same(mixed, then(a, b, 3))
+    assert mixed.info.looks == "centre"
+    faded = build(Mix((Track("a", length=4, fade_out=2), Track("b", start=2, fade_in=2))), load)
+    assert same(faded, then(a, b, 2, fade=2))
+
+
+def test_operations_act_in_their_order(load):
+    steps = [{"op": "move", "x": 0.2}, {"op": "turn", "degrees": 90}]
+    one = build(Mix((Track("a", operations=steps),)), load)
+    other = build(Mix((Track("a", operations=steps[::-1]),)), load)
+    assert not same(one, other)
+    assert same(edit(load("a"), steps), one)
+    assert same(edit(load("a"), [{"op": "reverse"}] * 2), load("a"))
+
+
+def test_a_held_motion_is_not_lost_with_its_looks(load):
+    held = edit(load("a"), [{"op": "speed", "factor": 0, "pivot": 4}])
+    assert held.info.looks == "centre"
+    assert held.sites["down.attn1"].v().abs().max() > 0.1
+
+
+def test_lineage_names_every_parent(load):
+    mix = Mix((Track("a", operations=[{"op": "reverse"}]), Track("b", 0.5)))
+    motion = build(mix, load)
+    parents = {parent for step in motion.info.lineage for parent in step["parents"]}
+    assert {load("a").hash(), load("b").hash(), Reverse().apply(load("a")).hash()} <= parents
+    assert Mix.from_json(motion.info.settings["mix"]) == mix
+
+
+def test_the_drawn_path_is_the_built_path(load):
+    steps = [
+        {"op": "turn", "degrees": 90},
+        {"op": "speed", "factor": 0.5},
+        {"op": "amplitude", "factor": 1.5},
+    ]
+    mix = Mix(
+        (Track("a", 1.0, operations=steps), Track("b", 0.5, operations=[{"op": "strength", "value": 2.0}]))
+    )
+    paths, motion = preview_paths(mix, load), build(mix, load)
+    assert torch.allclose(torch.tensor(paths["blend"]), motion.path(), atol=1e-5)
+    windowed = Mix((Track("a", length=3), Track("b", start=2, fade_in=2)))
+    assert torch.allclose(torch.tensor(preview_paths(windowed, load)["blend"]), build(windowed, load).path())
+    turned = Turn(90).apply(load("a"))
+    alone = preview_paths(Mix((Track("a", operations=steps[:1]),)), load)
+    assert torch.allclose(torch.tensor(alone["tracks"][0]["path"]), turned.path(), atol=1e-5)
+
+
+def test_paths_of_windows_and_of_motions_without_one(load):
+    paths = preview_paths(Mix((Track("a", start=1, length=2), Track("still"))), load)
+    assert [point is None for point in paths["blend"]] == [True, False, False, True, True]
+    assert paths["tracks"][0]["weight"] == [0, 1, 1, 0, 0]
+    assert paths["tracks"][1]["path"] is None
+    assert preview_paths(Mix((Track("still"),)), load)["blend"] is None
+
+
+def test_other_lengths_are_stretched(load):
+    mix = Mix((Track("a"), Track("b", operations=[{"op": "trim", "start": 1, "length": 3}])), frames=9)
+    assert build(mix, load).frames == 9
+    paths = preview_paths(mix, load)
+    assert len(paths["blend"]) == paths["frames"] == 9
+    assert torch.allclose(torch.tensor(paths["blend"]), build(mix, load).path(), atol=1e-5)
+
+
+def test_a_mix_is_saved_and_built_again(tmp_path, load):
+    library = Library(tmp_path, tmp_path)
+    for name in "ab":
+        library.save(load(name), name)
+    mix = Mix((Track("a"), Track("b", 0.5, start=2)))
+    entry = library.save(build(mix, library.load), "Both")
+    assert Mix.from_json(entry.info.settings["mix"]) == mix
+    assert build(mix, library.load).hash() == library.load("both").hash()
+
+
+BAD = {
+    "unknown motion": ([{"motion": "a"}, {"motion": "nobody"}], r"Track 2 \(nobody\): There is no motion"),
+    "unknown operation": (
+        [{"motion": "a", "operations": [{"op": "fly"}]}],
+        "Track 1 .a.: There is no operation",
+    ),
+    "bad parameter": (
+        [{"motion": "a", "operations": [{"op": "speed", "factor": 99}]}],
+        r"Track 1 \(a\): speed",
+    ),
+    "another base": ([{"motion": "a"}, {"motion": "wan"}], r"Track 2 \(wan\): The motions differ in base"),
+    "no path": (
+        [{"motion": "still", "operations": [{"op": "amplitude", "factor": 2}]}],
+        "Track 1 .still.: amplitude",
+    ),
+    "weight": ([{"motion": "a", "weight": "big"}], r"Track 1 \(a\): weight"),
+    "NaN": ([{"motion": "a", "weight": float("nan")}], r"Track 1 \(a\): weight"),
+    "start": ([{"motion": "a", "start": -1}], r"Track 1 \(a\): start"),
+    "field": ([{"motion": "a", "colour": "red"}], "Track 1 must be an object of"),
+    "no motion": ([{}], "Track 1 must be"),
+    "name": ([{"motion": 3}], "a name is needed"),
+    "none": ([], "0 tracks"),
+    "many": ([{"motion": "a"}] * 33, "33 tracks"),
+    "operations": ([{"motion": "a", "operations": "reverse"}], "list of 32"),
+}
+
+
+@pytest.mark.parametrize("tracks,line", BAD.values(), ids=BAD)
+def test_one_bad_track_is_named(load, tracks, line):
+    with pytest.raises(InputError, match=line):
+        build(Mix.from_json({"tracks": tracks}), load)
+
+
+def test_the_preview_names_it_too(load):
+    for bad in ({"motion": "nobody"}, {"motion": "b", "operations": [{"op": "speed", "factor": 99}]}):
+        with pytest.raises(InputError, match="Track 2"):
+            preview_paths(Mix.from_json({"tracks": [{"motion": "a"}, bad]}), load)
+
+
+def test_the_kind_of_error_stays(load):
+    with pytest.raises(IncompatibleMotion):
+        build(Mix((Track("a"), Track("wan"))), load)
+
+
+@pytest.mark.parametrize("values", [None, [], {}, {"tracks": {}}, {"tracks": [], "more": 1}])
+def test_what_is_no_mix(values):
+    with pytest.raises(InputError):
+        Mix.from_json(values)
