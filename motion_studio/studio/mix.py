@@ -127,7 +127,7 @@ def build(mix: Mix, load: Load) -> Motion:
             motion = motion if motion.frames == frames else resampled(motion, frames)
             motion = _apply(motion, _window(track))
             if terms:
-                blend([terms[0], (motion, 1.0)])  # refuses a motion that does not fit, by this track's name
+                blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, track.weight))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     path = preview_paths(mix, load)["blend"]

@@ -21,6 +21,7 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from motion_studio.errors import MotionFileError, MotionStudioError
+from motion_studio.motion.arithmetic import compact
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
@@ -35,24 +36,38 @@ DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -> Motion:
     """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
 
-    Raises MotionFileError for another suffix, for values beyond float16, and for more than float16 can hold.
+    What float16 cannot hold either (pictures that differ at every frame, in many mixed tracks) is compacted to
+    the largest rank that fits; the lineage of the motion returned says what energy that kept. Raises
+    MotionFileError for another suffix, for values beyond float16, and when nothing fits.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise MotionFileError(f"A motion file ends in .safetensors, {path.name!r} does not.")
-    for dtype in DTYPES:
-        stored = motion.map(lambda tensor: tensor.detach().cpu().to(dtype).float())  # noqa: B023
+    for stored, dtype in _ever_smaller(motion):
         data = _serialise(stored, dtype)
         if len(data) <= max_bytes:
             break
     else:
         raise MotionFileError(
-            f"The motion takes {len(data) / 2**20:.1f} MB, a file holds {max_bytes / 2**20:.1f} MB: "
-            "compact it to a smaller rank first."
+            f"The motion takes {len(data) / 2**20:.1f} MB at rank 1, a file holds {max_bytes / 2**20:.1f} MB."
         )
     with atomic(path) as temporary:
         temporary.write_bytes(data)
     return stored
+
+
+def _ever_smaller(motion: Motion) -> Iterator[tuple[Motion, torch.dtype]]:
+    yield _rounded(motion, torch.float32), torch.float32
+    yield _rounded(motion, torch.float16), torch.float16
+    # Pictures that differ at every frame need a larger rank once they are the same at all.
+    rank = 4 * motion.rank
+    while rank:
+        yield _rounded(compact(motion, rank)[0], torch.float16), torch.float16
+        rank //= 2
+
+
+def _rounded(motion: Motion, dtype: torch.dtype) -> Motion:
+    return motion.map(lambda tensor: tensor.detach().cpu().to(dtype).float())
 
 
 def read_motion(path: str | Path) -> Motion:

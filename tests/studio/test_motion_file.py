@@ -70,6 +70,21 @@ def test_large_motion_is_halved(tmp_path, make_motion):
     assert read_motion(tmp_path / "b.safetensors").hash() == half.hash()
 
 
+def test_larger_still_is_compacted_and_says_so(tmp_path, make_motion):
+    motion = make_motion()
+    write_motion(tmp_path / "a.safetensors", motion)
+    size = (tmp_path / "a.safetensors").stat().st_size
+    for most in range(size, 0, -50):
+        try:
+            stored = write_motion(tmp_path / "b.safetensors", motion, max_bytes=most)
+        except MotionFileError as error:
+            assert "at rank 1" in str(error)
+            break
+        assert (tmp_path / "b.safetensors").stat().st_size <= most
+    assert stored.info.lineage[-1]["operation"]["op"] == "compact"
+    assert 0 < stored.info.lineage[-1]["operation"]["kept"] < 1
+
+
 def test_failed_write_leaves_what_was_there(saved, monkeypatch, make_motion):
     before = saved.read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
