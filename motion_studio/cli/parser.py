@@ -83,8 +83,8 @@ def build_parser() -> Parser:
 
     _add_invert(command("invert", "Learn the motion of a clip."))
     _add_generate(command("generate", "Make a video from a prompt, with motions or without."))
-    _add_mix(command("mix", "Add motions up, each with its weight.", "arithmetic"))
-    _add_edit(command("edit", "Change a motion; operations act in the order given.", "arithmetic"))
+    _add_mix(command("mix", "Add motions up, each with its weight.", "mixing"))
+    _add_edit(command("edit", "Change a motion; operations act in the order given.", "mixing"))
     measure = command("measure", "Compare the motion of two clips.", "looking")
     measure.add_argument("reference", metavar="REFERENCE", help="clip with the motion that is wanted")
     measure.add_argument("result", metavar="RESULT", help="clip to measure against it")
@@ -204,7 +204,9 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     operation("--mirror", "swap left and right (x) or up and down (y)", "AXIS", lambda text: {"axis": text})
     operation("--turn", "turn the path clockwise", "DEGREES", one("degrees"))
     operation("--move", "move by fractions of the width, y down", "X,Y", numbers("x", "y"))
-    operation("--along", "add the path of another motion", "B.safetensors", lambda text: {"file": text})
+    operation(
+        "--along", "go along the path of another motion", "B.safetensors", lambda text: {"motion": text}
+    )
     operation("--zoom", "larger by this factor", "X", one("factor"))
     operation("--mask", "keep one region, in fractions", "X0,Y0,X1,Y1", numbers("x0", "y0", "x1", "y1"))
     operation("--amplitude", "times as large a path", "X", one("factor"))

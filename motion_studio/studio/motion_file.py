@@ -36,8 +36,8 @@ DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -> Motion:
     """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
 
-    What float16 cannot hold either (pictures that differ at every frame, in many mixed tracks) is compacted to
-    the largest rank that fits; the lineage of the motion returned says what energy that kept. Raises
+    What float16 cannot hold either (pictures that differ at every frame, in many mixed tracks) is compacted
+    to the largest rank that fits; the lineage of the motion returned says what energy that kept. Raises
     MotionFileError for another suffix, for values beyond float16, and when nothing fits.
     """
     path = Path(path)

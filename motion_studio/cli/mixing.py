@@ -1,0 +1,67 @@
+"""`mix` and `edit`: new motions from motions, without a model."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from motion_studio.cli.inputs import load_motion, output, weighted
+from motion_studio.cli.output import show
+from motion_studio.errors import InputError
+from motion_studio.motion.arithmetic import blend, compact, resampled
+from motion_studio.motion.embedding import Motion
+from motion_studio.studio.mix import edit as edited
+from motion_studio.studio.motion_file import write_motion
+
+
+def mix(arguments: argparse.Namespace) -> None:
+    """Write the weighted sum of the motions."""
+    out = output(arguments.out, ".safetensors")
+    terms = [
+        (load_motion(source, arguments.data), weight) for source, weight in map(weighted, arguments.motions)
+    ]
+    _write(arguments, out, blend(terms))
+
+
+def edit(arguments: argparse.Namespace) -> None:
+    """Write the motion as the operations, in the order given, make it."""
+    out = output(arguments.out, ".safetensors")
+    if not arguments.operations and arguments.compact is None:
+        raise InputError("edit needs at least one operation, such as --reverse (see edit --help).")
+    motion = load_motion(arguments.motion, arguments.data)
+    steps = [
+        _along(step["motion"], arguments.data, motion.frames) if step["op"] == "along" else step
+        for step in arguments.operations or []
+    ]
+    _write(arguments, out, edited(motion, steps))
+
+
+def _along(source: str, data: str | None, frames: int) -> dict[str, Any]:
+    other = load_motion(source, data)
+    if other.info.path is None:
+        raise InputError(f"--along {source}: that motion has no path of an object.")
+    path = resampled(other, frames).path()
+    return {"op": "along", "path": (path - path[0]).tolist()}
+
+
+def _write(arguments: argparse.Namespace, out: Path, motion: Motion) -> None:
+    if arguments.compact is not None:
+        motion, _ = compact(motion, arguments.compact)
+    date = datetime.now().astimezone().isoformat(timespec="seconds")
+    motion = write_motion(out, motion.replace_info(title=arguments.title or out.stem, date=date))
+    last = motion.info.lineage[-1]["operation"] if motion.info.lineage else {}
+    result = {
+        "motion": str(out),
+        "hash": motion.hash(),
+        "frames": motion.frames,
+        "rank": motion.rank,
+        "bytes": out.stat().st_size,
+        "energy_kept": last.get("kept", 1.0),
+        "lineage": motion.info.lineage,
+    }
+    lines = [f"{out}: {motion.frames} frames, rank {motion.rank}, {result['bytes'] / 1024:.0f} kB"]
+    if last.get("op") == "compact":
+        lines.append(f"compacted to rank {motion.rank}: {last['kept']:.1%} of the energy kept")
+    show(arguments, result, lines)

@@ -1,0 +1,192 @@
+"""The command line: what it prints, what it leaves, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from motion_studio.cli.main import main
+from motion_studio.cli.parser import build_parser, joined
+from motion_studio.motion.arithmetic import blend
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.studio.motion_file import read_motion, write_motion
+
+
+def small_motion(seed: int) -> Motion:
+    draw = torch.Generator().manual_seed(seed)
+    parts = (torch.randn(*shape, generator=draw) for shape in ((4, 3), (1, 4, 2), (2, 4, 3)))
+    info = MotionInfo(base="toybox", path=[[0.2 * n, 0.5] for n in range(4)], title=f"motion {seed}")
+    return Motion({"a.attn1": SiteEmbedding(*parts, (2, 2))}, info)
+
+
+@pytest.fixture
+def motions(tmp_path, monkeypatch):
+    """Two motion files, in the current folder; the data folder is elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MOTION_STUDIO_DATA", str(tmp_path / "data"))
+    for name, seed in (("a", 1), ("b", 2)):
+        write_motion(f"{name}.safetensors", small_motion(seed))
+    return [small_motion(1), small_motion(2)]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; its exit code, stdout and stderr."""
+
+    def run(*argv: str):
+        code = main([str(argument) for argument in argv])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def run_json(run, *argv):
+    code, out, err = run(*argv, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def assert_refused(result, *words):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_mix_adds_up(motions, run):
+    result = run_json(run, "mix", "a.safetensors:1.0", "b.safetensors:-0.5", "--out", "c.safetensors")
+    assert read_motion("c.safetensors").hash() == blend([(motions[0], 1.0), (motions[1], -0.5)]).hash()
+    assert result["hash"] == read_motion("c.safetensors").hash()
+    assert result["rank"] == 4
+    parents = read_motion("c.safetensors").info.lineage[-1]["parents"]
+    assert parents == [motion.hash() for motion in motions]
+
+
+def test_edit_acts_in_the_order_given(motions, run):
+    steps = ["--turn", "90", "--reverse", "--move", "-0.1,0", "--speed", "-0.5", "--turn=-90"]
+    result = run_json(run, "edit", "a.safetensors", *steps, "--out", "c.safetensors")
+    operations = [step["operation"] for step in result["lineage"]]
+    names = [operation["op"] for operation in operations if operation["op"] != "without_looks"]
+    assert names == ["turn", "reverse", "move", "speed", "turn"]
+    assert operations[-3] | {"op": "move"} == {"op": "move", "x": -0.1, "y": 0.0}
+
+
+def test_edit_has_every_operation(motions, run):
+    flags = (
+        "--reverse --speed 0.5 --delay 1 --ease in-out --loop 2 --fade 1,1 --strength 0.5 --mirror x "
+        "--turn 45 --move 0.1,0 --along b.safetensors --zoom 1.2 --mask 0,0,0.5,0.5 --amplitude 0.5 "
+        "--trim 0,3"
+    )
+    code, out, err = run("edit", "a.safetensors", *flags.split(), "--out", "c.safetensors")
+    assert code == 0, err
+    assert read_motion("c.safetensors").frames == 3
+
+
+def test_twice_is_once(motions, run):
+    for flags in (["--reverse"] * 2, ["--mirror", "x"] * 2, ["--turn", "90"] * 4):
+        assert run("edit", "a.safetensors", *flags, "--out", "c.safetensors")[0] == 0
+        assert read_motion("c.safetensors").hash() == motions[0].hash()
+
+
+def test_compact_says_what_it_kept(motions, run):
+    run("mix", "a.safetensors", "b.safetensors", "--out", "c.safetensors")
+    result = run_json(run, "edit", "c.safetensors", "--compact", "1", "--out", "d.safetensors")
+    assert result["rank"] == 1
+    assert 0 < result["energy_kept"] < 1
+    assert "of the energy kept" in run("edit", "c.safetensors", "--compact", "1", "--out", "d.safetensors")[1]
+
+
+def test_inspect(motions, run):
+    facts = run_json(run, "inspect", "a.safetensors")
+    assert facts["base"] == "toybox"
+    assert facts["frames"] == 4
+    assert facts["hash"] == motions[0].hash()
+    assert facts["sites"] == {"a.attn1": {"channels": 3, "grid": [2, 2], "rank": 2, "space": [1, 4, 2]}}
+    code, out, err = run("inspect", "a.safetensors")
+    assert code == 0
+    assert "motion 1" in out
+    assert err == ""
+
+
+def test_motions_lists_the_library(motions, run, tmp_path):
+    write_motion(tmp_path / "data" / "motions" / "mine.safetensors", motions[0])
+    names = {entry["name"]: entry for entry in run_json(run, "motions")["motions"]}
+    assert names["mine"]["title"] == "motion 1"
+    assert "mine" in run("motions")[1]
+    assert run("edit", "mine", "--reverse", "--out", "c.safetensors")[0] == 0
+    assert run("motions", "--data", "elsewhere")[0] == 0
+
+
+BAD = {
+    "no command": ("", "COMMAND"),
+    "unknown command": ("fly", "fly"),
+    "unknown flag": ("edit a.safetensors --fly --out c.safetensors", "--fly"),
+    "no --out": ("mix a.safetensors", "--out"),
+    "no such file": ("inspect nowhere.safetensors", "nowhere.safetensors"),
+    "no such name": ("inspect nobody", "nobody"),
+    "no motion": ("inspect text.txt", "not a motion file"),
+    "a folder": ("inspect data", "data"),
+    "weight": ("mix a.safetensors:heavy --out c.safetensors", "heavy"),
+    "NaN weight": ("mix a.safetensors:nan --out c.safetensors", "nan"),
+    "no operation": ("edit a.safetensors --out c.safetensors", "at least one operation"),
+    "a word for a number": ("edit a.safetensors --speed fast --out c.safetensors", "--speed fast"),
+    "one number for two": ("edit a.safetensors --move 1 --out c.safetensors", "X,Y"),
+    "out of range": ("edit a.safetensors --speed 99 --out c.safetensors", "-8 to 8"),
+    "unknown axis": ("edit a.safetensors --mirror z --out c.safetensors", "x or y"),
+    "suffix": ("edit a.safetensors --reverse --out c.pt", ".safetensors"),
+    "no folder there": ("edit a.safetensors --reverse --out text.txt/c.safetensors", "text.txt"),
+    "rank": ("edit a.safetensors --compact 0 --out c.safetensors", "rank"),
+    "measure nothing": ("measure nowhere.mp4 text.txt", "nowhere.mp4"),
+    "infinite": ("edit a.safetensors --turn inf --out c.safetensors", "--turn inf"),
+}
+
+
+@pytest.mark.parametrize("line,word", BAD.values(), ids=BAD)
+def test_bad_input_is_one_line(motions, run, tmp_path, line, word):
+    (tmp_path / "text.txt").write_text("a text, and long enough to hold what may be taken for a header")
+    (tmp_path / "data").mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert_refused(run(*line.split()), word)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_values_that_look_like_flags():
+    assert joined(["--move", "-0.1,0", "--turn", "-90", "--reverse", "-"]) == [
+        "--move=-0.1,0",
+        "--turn=-90",
+        "--reverse",
+        "-",
+    ]
+    arguments = build_parser().parse_args(joined(["edit", "a", "--move", "-.5,-1", "--out", "b"]))
+    assert arguments.operations == [{"op": "move", "x": -0.5, "y": -1}]
+
+
+def test_operations_of_one_call_are_not_in_the_next(motions, run):
+    for _ in range(2):
+        result = run_json(run, "edit", "a.safetensors", "--reverse", "--out", "c.safetensors")
+        assert len(result["lineage"]) == 1
+
+
+def test_from_the_shell(motions):
+    def shell(*argv):
+        command = [sys.executable, "-m", "motion_studio", *argv]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    good = shell("inspect", "a.safetensors", "--json")
+    assert good.returncode == 0
+    assert json.loads(good.stdout)["frames"] == 4
+    bad = shell("inspect", "nowhere.safetensors")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.count("\n") == 1
+    assert shell("--help").returncode == 0
