@@ -45,11 +45,13 @@ def operation_from_json(values: Any) -> Operation:
     Raises InputError for an unknown operation or parameter, one that is missing and one out of its range.
     """
     if not isinstance(values, dict) or not isinstance(values.get("op"), str):
-        raise InputError(f'An operation is an object like {{"op": "turn", "degrees": 90}}, not {values!r}.')
+        raise InputError(
+            f'An operation is an object like {{"op": "turn", "degrees": 90}}, not {values!r:.60}.'
+        )
     values = dict(values)
     op = values.pop("op")
     if op not in OPERATIONS:
-        raise InputError(f"There is no operation {op!r}; {', '.join(OPERATIONS)} are allowed.")
+        raise InputError(f"There is no operation {op!r:.60}; {', '.join(OPERATIONS)} are allowed.")
     known = {entry.name: entry.default is MISSING for entry in fields(OPERATIONS[op])}
     if unknown := [str(name) for name in values if name not in known]:
         allowed = f"{', '.join(known)} are allowed" if known else "none is allowed"
@@ -114,9 +116,11 @@ def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False)
 def blend_path(terms: Sequence[tuple[Tensor, Weight]]) -> Tensor:
     """The path (N, 2) that a blend follows: at each frame the weighted mean of the paths.
 
-    NaN at frames where the weights cancel and there is nothing to follow. Raises InputError for paths of
-    different lengths.
+    NaN at frames where the weights cancel and there is nothing to follow. Raises InputError without paths and
+    for paths of different lengths.
     """
+    if not terms:
+        raise InputError("A blend needs at least one path.")
     frames = len(terms[0][0])
     total, weights = torch.zeros(frames, 2), torch.zeros(frames, 1)
     for path, weight in terms:

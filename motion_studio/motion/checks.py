@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import Field, dataclass, field
 from numbers import Real
 from typing import Any
@@ -25,8 +26,8 @@ class Number:
             return None
         if isinstance(value, Tensor) and value.numel() == 1:
             value = value.item()
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise InputError(f"{name} is {value!r}, a finite number is allowed.")
+        if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < sys.float_info.max:
+            raise InputError(f"{name} is {value!r:.60}, a finite number is allowed.")
         if not self.low <= value <= self.high:
             raise InputError(f"{name} is {value:g}, {_range(self.low, self.high)} is allowed.")
         return float(value)
@@ -42,7 +43,7 @@ class Whole:
     def __call__(self, name: str, value: Any) -> int:
         number = Number(self.low, self.high)(name, value)
         if number != int(number):
-            raise InputError(f"{name} is {value!r}, a whole number is allowed.")
+            raise InputError(f"{name} is {value!r:.60}, a whole number is allowed.")
         return int(number)
 
 
@@ -52,7 +53,7 @@ class Flag:
 
     def __call__(self, name: str, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise InputError(f"{name} is {value!r}, true or false is allowed.")
+            raise InputError(f"{name} is {value!r:.60}, true or false is allowed.")
         return value
 
 
@@ -64,7 +65,7 @@ class Choice:
 
     def __call__(self, name: str, value: Any) -> str:
         if value not in self.allowed:
-            raise InputError(f"{name} is {value!r}, {' or '.join(self.allowed)} is allowed.")
+            raise InputError(f"{name} is {value!r:.60}, {' or '.join(self.allowed)} is allowed.")
         return value
 
 

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import wave
+
+from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_time import Reverse
+
+STILL = [(0.0, 0.0)] * 12
+PATH = [(0.02 * n, -0.01 * n) for n in range(12)]
+
+
+def chain(motion, *operations):
+    for operation in operations:
+        motion = operation.apply(motion)
+    return motion
+
+
+@pytest.fixture(params=[False, True], ids=["factored", "per frame"])
+def motion(request, make_motion):
+    return make_motion(per_frame=request.param)
+
+
+IDENTITIES = {
+    "mirror x twice": [Mirror("x")] * 2,
+    "mirror y twice": [Mirror("y")] * 2,
+    "four quarter turns": [Turn(90)] * 4,
+    "there and back": [Turn(90), Turn(-90)],
+    "two half turns": [Turn(180)] * 2,
+    "a half turn and both mirrors": [Turn(180), Mirror("x"), Mirror("y")],
+    "a whole turn": [Turn(360)],
+    "turn 0": [Turn(0)],
+    "move nowhere": [Move(0, 0)],
+    "along nothing": [Along(STILL)],
+    "zoom 1": [Zoom(1)],
+    "amplitude 1": [Amplitude(1, PATH)],
+    "amplitude of what is still": [Amplitude(3, STILL)],
+    "the whole picture": [Mask(0, 0, 1, 1)],
+    "the whole picture with a feather": [Mask(0, 0, 1, 1, feather=0.3)],
+}
+
+
+@pytest.mark.parametrize("operations", IDENTITIES.values(), ids=IDENTITIES.keys())
+def test_identity_is_exact(operations, motion):
+    result = chain(motion, *operations)
+    for name, site in motion.sites.items():
+        assert torch.equal(result.sites[name].space, site.space)
+        assert torch.equal(result.sites[name].time, site.time)
+
+
+@pytest.mark.parametrize("grid", [(7, 7), (9, 9), (11, 11), (48, 48), (5, 9), (9, 16)])
+def test_mirrors_and_turns_are_exact_on_any_grid(grid, make_motion):
+    site = "site"
+    a = make_motion(grids={site: grid})
+    before = a.sites[site].space.unflatten(1, grid)
+    assert torch.equal(Mirror("x").apply(a).sites[site].space.unflatten(1, grid), before.flip(2))
+    assert torch.equal(Mirror("y").apply(a).sites[site].space.unflatten(1, grid), before.flip(1))
+    assert torch.equal(Turn(180).apply(a).sites[site].space.unflatten(1, grid), before.flip(1, 2))
+    if grid[0] == grid[1]:
+        # rot90 turns from the first axis to the second: down to right, against the clock.
+        assert torch.equal(Turn(90).apply(a).sites[site].space.unflatten(1, grid), before.rot90(-1, (1, 2)))
+
+
+EQUAL = {
+    "half a turn is two quarters": ([Turn(90), Turn(90)], [Turn(180)]),
+    "mirrors make half a turn": ([Mirror("x"), Mirror("y")], [Turn(180)]),
+    "mirror between quarter turns": ([Turn(90), Mirror("x"), Turn(-90)], [Mirror("y")]),
+    "amplitude is a path": ([Amplitude(1.5, PATH)], [Along([(x / 2, y / 2) for x, y in PATH])]),
+    "a flat path is a move": ([Along([(0.125, 0.25)] * 12)], [Move(0.125, 0.25)]),
+    "reverse turns a path round": (
+        [Along(PATH), Reverse()],
+        [Reverse(), Along(PATH[::-1])],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_equal(name, motion, same):
+    left, right = EQUAL[name]
+    same(chain(motion, *left), chain(motion, *right))
+
+
+def test_order_counts(motion):
+    first, second = chain(motion, Move(0.25), Turn(90)), chain(motion, Turn(90), Move(0.25))
+    assert not torch.allclose(first.sites["mid"].v(), second.sites["mid"].v())
+
+
+def test_whole_cells_move_exactly(make_motion):
+    a = make_motion(grids={"site": (8, 8)})
+    before = a.sites["site"].space.unflatten(1, (8, 8))
+    after = Move(0.25, -0.125).apply(a).sites["site"].space.unflatten(1, (8, 8))
+    assert torch.equal(after[:, :7, 2:], before[:, 1:, :6])
+    # Beyond the picture its border goes on.
+    assert torch.equal(after[:, :7, 0], before[:, 1:, 0])
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_moved_there_and_back_inside_the_picture(per_frame, make_blob):
+    a = make_blob(wave(12, 0.1), per_frame=per_frame)
+    exact = chain(a, Move(0.125, -0.125), Move(-0.125, 0.125))
+    torch.testing.assert_close(exact.sites["site"].v(), a.sites["site"].v(), atol=1e-3, rtol=0)
+    between = chain(a, Move(0.11, -0.07), Move(-0.11, 0.07))
+    torch.testing.assert_close(between.sites["site"].v(), a.sites["site"].v(), atol=0.03, rtol=0)
+
+
+def test_there_and_back_by_any_angle_or_size(make_blob):
+    a = make_blob(wave(12, 0.1))
+    for there, back in ((Turn(33), Turn(-33)), (Zoom(1.4), Zoom(1 / 1.4))):
+        result = chain(a, there, back).sites["site"].v()
+        torch.testing.assert_close(result, a.sites["site"].v(), atol=0.05, rtol=0)
+
+
+def test_frame_by_frame_stays_exact_and_small(make_motion):
+    a = make_motion()
+    moved = Along(PATH).apply(a)
+    assert moved.rank == a.rank
+    assert moved.sites["down"].space.shape == (12, 64, 2)
+    for n in (0, 5, 11):
+        alone = Move(*PATH[n]).apply(a).sites["down"].v()
+        torch.testing.assert_close(moved.sites["down"].v()[:, n], alone[:, n])
+
+
+def test_mask_cuts_at_cells_and_between_them(make_motion):
+    a = make_motion(grids={"site": (4, 4)})
+    before = a.sites["site"].v().unflatten(0, (4, 4))
+    left = Mask(0, 0, 0.5, 1).apply(a).sites["site"].v().unflatten(0, (4, 4))
+    torch.testing.assert_close(left[:, :2], before[:, :2])
+    assert not left[:, 2:].any()
+    # A cell that is half inside counts half.
+    part = Mask(0.125, 0, 1, 1).apply(a).sites["site"].v().unflatten(0, (4, 4))
+    torch.testing.assert_close(part[:, 0], before[:, 0] / 2)
+    soft = Mask(0.5, 0, 1, 1, feather=0.5).apply(a).sites["site"].v().unflatten(0, (4, 4))
+    torch.testing.assert_close(soft[:, 1], before[:, 1] / 4)
+
+
+def test_a_region_and_its_outside_make_the_whole(motion):
+    inside, outside = Mask(0.1, 0.2, 0.7, 0.9), Mask(0.1, 0.2, 0.7, 0.9, outside=True)
+    for name, site in motion.sites.items():
+        parts = inside.apply(motion).sites[name].v() + outside.apply(motion).sites[name].v()
+        torch.testing.assert_close(parts, site.v())
+
+
+def test_camera_turns_along(make_motion):
+    camera = [[0.1 * n, 0, 0.02 * n, 0.03 * n] for n in range(12)]
+    a = make_motion(camera=camera)
+    torch.testing.assert_close(Turn(90).apply(a).camera()[:, 1], a.camera()[:, 0])
+    mirrored = Mirror("x").apply(a).camera()
+    torch.testing.assert_close(mirrored, a.camera() * torch.tensor([-1.0, 1, 1, -1]))
+    torch.testing.assert_close(Move(0.1).apply(a).camera(), a.camera())
+
+
+def test_amplitude_takes_the_motions_own_path(make_motion, same):
+    path = wave()
+    same(Amplitude(2).apply(make_motion(path=path.tolist())), Amplitude(2, path).apply(make_motion()))
+    doubled = Amplitude(2).apply(make_motion(path=path.tolist()))
+    torch.testing.assert_close(doubled.path(), path[0] + 2 * (path - path[0]))
+    again = Amplitude(0.5).apply(doubled)
+    torch.testing.assert_close(again.path(), path)

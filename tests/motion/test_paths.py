@@ -1,0 +1,105 @@
+"""What an operation says of a path is what it does to a soft spot that runs along it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import FRAMES, wave
+from operation_examples import GAIN, PLACE, TIME, name
+
+from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, then
+from motion_studio.motion.operations_place import Amplitude, Mirror, Move, Turn
+from motion_studio.motion.operations_time import Speed, Strength
+
+CELL = 1 / 32
+
+
+@pytest.mark.parametrize("per_frame", [False, True], ids=["factored", "per frame"])
+@pytest.mark.parametrize("operation", TIME + PLACE, ids=name)
+def test_path_of_a_spot(operation, per_frame, make_blob, centres):
+    path = wave(FRAMES, 0.08)
+    edited = operation.apply(make_blob(path, per_frame=per_frame))
+    expected = operation.apply_path(path)
+    torch.testing.assert_close(centres(edited), expected, atol=CELL / 10, rtol=0)
+    torch.testing.assert_close(edited.path(), expected)
+
+
+@pytest.mark.parametrize("grid", [(18, 32), (32, 20)])
+@pytest.mark.parametrize("operation", PLACE, ids=name)
+def test_path_of_a_spot_in_a_picture_that_is_not_square(operation, grid, make_blob, centres):
+    aspect = grid[0] / grid[1]
+    path = (wave(FRAMES, 0.03) - 0.45) * 0.8 + torch.tensor([0.5, aspect / 2])
+    edited = operation.apply(make_blob(path, grid, sigma=0.06))
+    torch.testing.assert_close(centres(edited), operation.apply_path(path, aspect), atol=CELL / 5, rtol=0)
+
+
+@pytest.mark.parametrize("operation", GAIN, ids=name)
+def test_gain_leaves_the_path(operation, make_blob, centres):
+    path = wave(FRAMES, 0.08)
+    edited = operation.apply(make_blob(path))
+    heard = operation.apply_strength(torch.ones(FRAMES)) != 0
+    torch.testing.assert_close(centres(edited)[heard], path[heard], atol=CELL / 10, rtol=0)
+    torch.testing.assert_close(operation.apply_path(path), path)
+
+
+def test_directions(make_blob, centres):
+    right = torch.stack([torch.linspace(0.3, 0.7, FRAMES), torch.full((FRAMES,), 0.5)], dim=1)
+    a = make_blob(right)
+    down = centres(Turn(90).apply(a))
+    assert down[-1, 1] - down[0, 1] > 0.39  # clockwise: what ran right runs down
+    assert centres(Mirror("x").apply(a))[-1, 0] < 0.31
+    assert centres(Move(0.1, 0.2).apply(a))[0].tolist() == pytest.approx([0.4, 0.7], abs=2e-3)
+    assert centres(Amplitude(-0.5).apply(a))[-1, 0].item() == pytest.approx(0.1, abs=5e-3)
+
+
+def test_operations_compose(make_blob, centres):
+    path = wave(FRAMES, 0.08)
+    motion, expected = make_blob(path), path
+    for operation in (Turn(90), Speed(0.5), Amplitude(1.5), Move(-0.05, 0.03), Speed(-1), Mirror("y")):
+        motion, expected = operation.apply(motion), operation.apply_path(expected)
+    torch.testing.assert_close(centres(motion), expected, atol=CELL / 5, rtol=0)
+    torch.testing.assert_close(motion.path(), expected)
+
+
+def test_blends_follow_the_weighted_mean(make_blob, centres):
+    a, b = wave(FRAMES, 0.08), Turn(140).apply_path(wave(FRAMES, 0.1))
+    curve = torch.linspace(0.2, 1, FRAMES)
+    mixed = blend([(make_blob(a), 0.7), (make_blob(b), curve)])
+    expected = blend_path([(a, 0.7), (b, curve)])
+    torch.testing.assert_close(centres(mixed), expected, atol=CELL / 10, rtol=0)
+    torch.testing.assert_close(mixed.path(), expected)
+    torch.testing.assert_close(blend_path([(a, 3.0)]), a)
+
+
+def test_then_and_cross_fade_follow_their_path(make_blob, centres):
+    a, b = wave(FRAMES, 0.08), Turn(140).apply_path(wave(FRAMES, 0.1))
+    for mixed in (
+        then(make_blob(a), make_blob(b), 6),
+        then(make_blob(a), make_blob(b), 5, fade=3),
+        then(make_blob(a), make_blob(b), 6, join=True),
+        cross_fade(make_blob(a), make_blob(b), 2, 8),
+    ):
+        torch.testing.assert_close(centres(mixed), mixed.path(), atol=CELL / 10, rtol=0)
+
+
+def test_joined_motions_do_not_jump(make_blob):
+    a, b = wave(FRAMES, 0.08), Turn(140).apply_path(wave(FRAMES, 0.1))
+    path = then(make_blob(a), make_blob(b), 6, join=True).path()
+    torch.testing.assert_close(path[:7], a[:7])
+    torch.testing.assert_close(path[6:] - path[6], b[:6] - b[0])
+
+
+def test_no_path_where_weights_cancel(make_blob):
+    a, b = wave(FRAMES, 0.08), wave(FRAMES, 0.1)
+    assert blend_path([(a, 1.0), (b, -1.0)]).isnan().all()
+    assert blend([(make_blob(a), 1), (make_blob(b), -1)]).path() is None
+
+
+def test_resampled_path(make_blob, centres):
+    longer = resampled(make_blob(wave(FRAMES, 0.08)), frames=23, grids={"site": (24, 24)})
+    torch.testing.assert_close(centres(longer), longer.path(), atol=CELL / 10, rtol=0)
+    torch.testing.assert_close(longer.path()[::2], wave(FRAMES, 0.08))
+
+
+def test_strength_of_a_path_is_its_gain():
+    assert Strength(0.5).apply_strength(torch.ones(4)).tolist() == [0.5] * 4
