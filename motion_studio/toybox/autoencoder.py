@@ -1,0 +1,63 @@
+"""Training of the built-in model's autoencoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from motion_studio.toybox.data import frame_batch
+from motion_studio.toybox.sample import HELD_OUT
+
+LATENT_NOISE = 0.05
+
+
+def weighted_error(made: Tensor, frames: Tensor) -> Tensor:
+    """Return the squared and absolute error of frames (B, 3, H, W), saturated pixels counting up to four times."""
+    saturation = frames.amax(1, keepdim=True) - frames.amin(1, keepdim=True)
+    weight = 1 + 3 * saturation
+    difference = made - frames
+    return (weight * (difference.square() + 0.1 * difference.abs())).mean()
+
+
+def _round_trip(vae: nn.Module, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Return latents and the picture made from them with a little noise, both float32."""
+    with torch.autocast(frames.device.type, torch.bfloat16):
+        latents = vae.encode(frames * 2 - 1).latents
+        made = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
+    return latents.float(), (made.float() + 1) / 2
+
+
+def train_autoencoder(vae: nn.Module, steps: int, seed: int, device: torch.device) -> list[tuple[int, float]]:
+    """Train an `AutoencoderTiny` in place on rendered frames; return its curve as (step, PSNR in dB)."""
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=2e-3, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.05)
+    curve = []
+    for step in tqdm(range(steps), desc="autoencoder", mininterval=5):
+        frames = frame_batch(seed * 1_000_003 + step).to(device)
+        latents, made = _round_trip(vae, frames)
+        spread = latents.var((0, 2, 3)) - 1
+        loss = (
+            weighted_error(made, frames) + 0.002 * (spread.square() + latents.mean((0, 2, 3)).square()).mean()
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 200 == 199 or step == steps - 1:
+            curve.append((step + 1, psnr(vae, seed, device)))
+            print(
+                f"autoencoder step {step + 1}: {curve[-1][1]:.2f} dB, spread {latents.std((0, 2, 3)).tolist()}",
+                flush=True,
+            )
+    return curve
+
+
+@torch.no_grad()
+def psnr(vae: nn.Module, seed: int, device: torch.device) -> float:
+    """Return the mean peak signal-to-noise ratio in dB on held-out frames in their own colours."""
+    frames = frame_batch(HELD_OUT + seed).to(device)
+    made = ((vae.decode(vae.encode(frames * 2 - 1).latents).sample + 1) / 2).clamp(0, 1)
+    return float(-10 * torch.log10((made - frames).square().mean((1, 2, 3))).mean())

@@ -1,0 +1,83 @@
+"""Training data of the built-in model: rendered frames for the autoencoder, encoded clips for the denoiser."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
+from motion_studio.toybox.world import render
+
+NAMED, SHUFFLED, DROPPED, SHORTENED = 0.6, 0.05, 0.05, 0.06
+"""Shares of the clips: motion in the caption (where it has a name), odd colours, no caption, a word left out."""
+
+
+def odd_colours(frames: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return frames (F, 3, H, W) under a random colour matrix with sign flips about mid-grey."""
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    matrix = torch.tensor(turn * rng.uniform(0.6, 1.1, (3, 1)), dtype=frames.dtype)
+    return (0.5 + torch.einsum("ij,fjhw->fihw", matrix, frames - 0.5)).clamp(0, 1)
+
+
+def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
+    """Return (scenes · frames, 3, 64, 64) in [0, 1] for the autoencoder, two in five of them in odd colours."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for _ in range(scenes):
+        picture = render(sample_scene(int(rng.integers(HELD_OUT)), frames)).frames
+        out.append(odd_colours(picture, rng) if rng.uniform() < 0.4 else picture)
+    return torch.cat(out)
+
+
+def training_clip(seed: int) -> tuple[Tensor, str]:
+    """Return one clip's frames (16, 3, 64, 64) and the caption it is trained with."""
+    rng = np.random.default_rng([seed, 1])
+    scene = sample_scene(seed)
+    text = caption(scene, nameable(scene) and rng.uniform() < NAMED)
+    frames = render(scene).frames
+    chance = rng.uniform()
+    if chance < SHUFFLED:
+        return odd_colours(frames, rng), ""
+    if chance < SHUFFLED + DROPPED:
+        return frames, ""
+    if chance < SHUFFLED + DROPPED + SHORTENED:
+        words = text.split()
+        words.pop(int(rng.integers(len(words))))
+        return frames, " ".join(words)
+    return frames, text
+
+
+class LatentPool:
+    """Encoded clips with their token ids, a few of them replaced by new ones all the time."""
+
+    def __init__(self, vae: nn.Module, tokenizer, size: int, seed: int) -> None:
+        self.vae, self.tokenizer, self.size = vae, tokenizer, size
+        self.rng = np.random.default_rng(seed)
+        self.latents: list[Tensor] = []
+        self.ids: list[Tensor] = []
+
+    @torch.no_grad()
+    def add(self, count: int) -> None:
+        """Render and encode `count` new clips; past `size` they take the place of random old ones."""
+        clips, texts = zip(*(training_clip(int(self.rng.integers(HELD_OUT))) for _ in range(count)))
+        frames = torch.cat(clips) * 2 - 1
+        device = next(self.vae.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16):
+            latents = self.vae.encode(frames.to(device)).latents.float() * self.vae.config.scaling_factor
+        latents = latents.unflatten(0, (count, -1)).transpose(1, 2).half().cpu()  # (count, C, F, h, w)
+        ids = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+        for latent, row in zip(latents, ids):
+            if len(self.latents) < self.size:
+                self.latents.append(latent)
+                self.ids.append(row)
+            else:
+                slot = int(self.rng.integers(self.size))
+                self.latents[slot], self.ids[slot] = latent, row
+
+    def batch(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return latents (count, C, F, h, w) float32 and token ids (count, L)."""
+        pick = self.rng.integers(len(self.latents), size=count)
+        return torch.stack([self.latents[i] for i in pick]).float(), torch.stack([self.ids[i] for i in pick])

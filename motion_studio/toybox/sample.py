@@ -1,0 +1,113 @@
+"""Random scenes with captions: the toybox's training set, and its held-out one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from motion_studio.toybox.motions import CAMERAS, DIRECTIONS, MOVES, Rng
+from motion_studio.toybox.shapes import COLOURS, GROUNDS, PATTERNS, SHAPES, SYMMETRY
+from motion_studio.toybox.world import Ground, Scene, Thing, to_picture, to_world
+
+FRAMES = 16
+HELD_OUT = 10_000_000
+"""Seeds from here on are never trained on."""
+_MARGIN = 0.15
+_TRIES = 40
+
+
+def _pick(table: dict, rng: Rng) -> str:
+    names = list(table)
+    shares = np.array([table[name][1] for name in names])
+    return names[rng.choice(len(names), p=shares / shares.sum())]
+
+
+def _place(offset: np.ndarray, camera: np.ndarray, rng: Rng) -> np.ndarray | None:
+    """Return a world path (F, 2) whose picture path stays inside the margins, or None where that can't be."""
+    middle = len(offset) // 2
+    anchor = rng.uniform(0.3, 0.7, 2)
+    start = to_world(camera[middle : middle + 1], anchor[None])[0]
+    path = start + offset - offset[middle]
+    seen = to_picture(camera, path)
+    low, high = seen.min(0), seen.max(0)
+    if np.any(high - low > 1 - 2 * _MARGIN):
+        return None
+    shift = np.maximum(_MARGIN - low, 0) - np.maximum(high - (1 - _MARGIN), 0)
+    path = path + shift  # exact without zoom and roll, checked with them
+    seen = to_picture(camera, path)
+    inside = seen.min() > _MARGIN - 0.03 and seen.max() < 1 - _MARGIN + 0.03
+    return path if inside else None
+
+
+def sample_scene(
+    seed: int, frames: int = FRAMES, move: str | None = None, camera: str | None = None, two: float = 0.0
+) -> Scene:
+    """Draw a scene by its seed; `move` and `camera` fix the family, `two` is the chance of a second object.
+
+    Args:
+        seed: from `HELD_OUT` on for evaluation.
+        frames: clip length.
+        move: a key of `MOVES`, or None for any.
+        camera: a key of `CAMERAS`, or None for any.
+        two: in [0, 1].
+    """
+    rng = np.random.default_rng(seed)
+    ground = Ground(str(rng.choice(GROUNDS)), str(rng.choice(PATTERNS)), int(rng.integers(2**31)))
+    family = camera or _pick(CAMERAS, rng)
+    if family != "none" and ground.pattern == "plain":  # a moving camera must be seen to move
+        ground = Ground(ground.colour, str(rng.choice(PATTERNS[1:])), ground.seed)
+    colours = [c for c in COLOURS if c != ground.colour]
+    first, second = rng.choice(colours, 2, replace=False)
+    for attempt in range(_TRIES):
+        view, camera_words = CAMERAS[family][0](frames, rng)
+        view = view * 0.9**attempt
+        things = [_thing(str(first), move, view, rng)]
+        if rng.uniform() < two:
+            things.append(_thing(str(second), None, view, rng))
+        if all(things):
+            return Scene(tuple(things), ground, view, camera_words)
+    raise RuntimeError(f"no scene for seed {seed} ({move}, {family}) within {_TRIES} tries")
+
+
+def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing | None:
+    family = move or _pick(MOVES, rng)
+    shapes = [s for s in SHAPES if family != "spin" or SYMMETRY[s]]
+    drawn = MOVES[family][0](len(camera), rng)
+    path = _place(drawn.path, camera, rng)
+    if path is None:
+        return None
+    turn = rng.uniform(-0.5, 0.5) if family != "spin" else rng.uniform(0, 2 * np.pi)
+    return Thing(
+        str(rng.choice(shapes)),
+        colour,
+        rng.uniform(0.135, 0.185),
+        path,
+        drawn.angle + turn,
+        drawn.scale,
+        drawn.words,
+    )
+
+
+def caption(scene: Scene, motion: bool = True) -> str:
+    """Return a scene's caption; with `motion` False the motion is left open."""
+    parts = []
+    for thing in scene.things:
+        named = motion and thing.words and not (thing.words == "standing still" and scene.camera_words)
+        parts.append(f"a {thing.colour} {thing.shape}" + (f" {thing.words}" if named else ""))
+    ground = scene.ground
+    where = f"plain {ground.colour}" if ground.pattern == "plain" else f"{ground.colour} {ground.pattern}"
+    text = f"{' and '.join(parts)} on {where}"
+    return f"{text}, {scene.camera_words}" if motion and scene.camera_words else text
+
+
+def nameable(scene: Scene) -> bool:
+    """Whether words can name all that moves in a scene."""
+    return all(thing.words for thing in scene.things) and (
+        bool(scene.camera_words) or not np.any(scene.camera)
+    )
+
+
+def vocabulary() -> list[str]:
+    """Return every word that a caption can hold."""
+    text = " ".join([*SHAPES, *COLOURS, *GROUNDS, *PATTERNS, *DIRECTIONS])
+    ways = "moving circling arcing clockwise counterclockwise bouncing waving zigzagging spinning growing shrinking"
+    return f"{text} {ways} standing still camera panning tilting zooming rolling in out a and on ,".split()

@@ -1,0 +1,195 @@
+"""Train the built-in model: `python -m motion_studio.toybox.train`. Seeded, resumable, on a processor or a GPU.
+
+First the autoencoder, then text encoder and denoiser together: v-prediction with zero terminal SNR
+(Lin et al., arXiv 2305.08891), noise levels drawn as U^0.8, text dropped for guidance, weights averaged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from motion_studio.backbones.toybox_build import build, export, plain_attention
+from motion_studio.toybox.autoencoder import train_autoencoder
+from motion_studio.toybox.data import LatentPool
+from motion_studio.toybox.sample import vocabulary
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = 4
+"""Frames in a short piece."""
+
+
+class Denoiser(nn.Module):
+    """Text encoder and UNet as one module, so that one optimiser and one average hold both."""
+
+    def __init__(self, text: nn.Module, unet: nn.Module) -> None:
+        super().__init__()
+        self.text, self.unet = text, unet
+
+    def forward(self, noisy: Tensor, timestep: Tensor, ids: Tensor) -> Tensor:
+        """Predict v (B, C, F, h, w) from noisy latents of that shape, timesteps (B,) and token ids (B, L)."""
+        words = self.text(ids).last_hidden_state.repeat_interleave(noisy.shape[2], 0)
+        return self.unet(noisy, timestep, encoder_hidden_states=words).sample
+
+
+def loss_of(
+    model: nn.Module, latents: Tensor, ids: Tensor, alphas: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Return the mean squared error of v at a noise level drawn for each clip."""
+    count = latents.shape[0]
+    level = torch.rand(count, generator=generator) ** 0.8
+    timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
+    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+    signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
+    spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
+    predicted = model(signal * latents + spread * noise, timestep, ids)
+    return (predicted.float() - (signal * noise - spread * latents)).square().mean()
+
+
+def fastest_precision(model: nn.Module, latents: Tensor, ids: Tensor, alphas: Tensor) -> str:
+    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 pays only where the chip has it."""
+    times = {}
+    for precision in ("no", "bf16"):
+        best = float("inf")
+        for _ in range(3):
+            began = time.perf_counter()
+            with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                loss = loss_of(model, latents, ids, alphas, torch.Generator().manual_seed(0))
+            loss.backward()
+            best = min(best, time.perf_counter() - began)
+        model.zero_grad(set_to_none=True)
+        times[precision] = best
+    print(f"seconds a step: {times}", flush=True)
+    return min(times, key=times.get)
+
+
+def pace(step: int, steps: int) -> float:
+    """Return the factor of the learning rate: a short rise, level, and a fall over the last two fifths."""
+    return min(1.0, (step + 1) / 150, (steps - step) / (0.4 * steps))
+
+
+def autoencoder(pipe, work: Path, args: argparse.Namespace, device: torch.device) -> None:
+    """Load the autoencoder trained in an earlier run, or train it and keep it with its curve."""
+    file = work / "autoencoder.safetensors"
+    if not file.exists():
+        curve = train_autoencoder(pipe.vae.to(device), args.autoencoder_steps, args.seed, device)
+        save_file({k: v.contiguous() for k, v in pipe.vae.state_dict().items()}, file)
+        with (work / "autoencoder.csv").open("w", newline="") as out:
+            csv.writer(out).writerows([("step", "psnr_db"), *curve])
+    pipe.vae.load_state_dict(load_file(file))
+    pipe.vae.to(device).eval().requires_grad_(False)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train both parts as the arguments say, from the last checkpoint if there is one, and write the pipeline."""
+    work = args.work
+    work.mkdir(parents=True, exist_ok=True)
+    pipe = build(vocabulary(), args.seed)
+    device = Accelerator().device
+    autoencoder(pipe, work, args, device)
+    plain_attention(pipe.unet)
+    model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
+    alphas = pipe.scheduler.alphas_cumprod.to(device)
+    state = work / "state"
+    pool = LatentPool(
+        pipe.vae, pipe.tokenizer, args.pool, args.seed + (1 + _done(work) if state.exists() else 0)
+    )
+    for _ in tqdm(range(args.start_pool // 8), desc="first clips", mininterval=5):
+        pool.add(8)
+    precision = fastest_precision(model, *(x.to(device) for x in pool.batch(args.batch)), alphas)
+    accelerator = Accelerator(mixed_precision=precision)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
+    )
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(args.average))
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.register_for_checkpointing(average)
+    first = _done(work) if state.exists() else 0
+    if first:
+        accelerator.load_state(str(state))
+    began, losses = time.time(), []
+    for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
+        for group in optimizer.param_groups:
+            group["lr"] = args.learning_rate * pace(step, args.steps)
+        pool.add(args.fresh)
+        latents, ids = (x.to(device) for x in _batch(pool, step, args))
+        with accelerator.autocast():
+            loss = loss_of(
+                prepared, latents, ids, alphas, torch.Generator().manual_seed(args.seed * 7919 + step)
+            )
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step > 100 or first:
+            average.update_parameters(model)
+        losses.append(loss.item())
+        if (step + 1) % 20 == 0:
+            _log(work, step + 1, sum(losses) / len(losses), time.time() - began)
+            losses.clear()
+        if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
+            accelerator.save_state(str(state))
+            (work / "done").write_text(str(step + 1))
+            _export(pipe, average.module, work / "pipeline")
+    _export(pipe, average.module, args.out)
+
+
+def _batch(pool: LatentPool, step: int, args: argparse.Namespace) -> tuple[Tensor, Tensor]:
+    """Draw clips; early on many short pieces, which teach looks and words at four times the pace."""
+    if step >= args.short_steps:
+        return pool.batch(args.batch)
+    latents, ids = pool.batch(args.batch * 5 // 2)
+    start = step % (latents.shape[2] - SHORT + 1)
+    return latents[:, :, start : start + SHORT].contiguous(), ids
+
+
+def _done(work: Path) -> int:
+    return int((work / "done").read_text())
+
+
+def _log(work: Path, step: int, loss: float, seconds: float) -> None:
+    file = work / "curve.csv"
+    new = not file.exists()
+    with file.open("a", newline="") as out:
+        rows = [("step", "loss", "seconds")] if new else []
+        csv.writer(out).writerows([*rows, (step, f"{loss:.5f}", f"{seconds:.0f}")])
+
+
+def _export(pipe, averaged: Denoiser, folder: Path) -> None:
+    """Write the pipeline with averaged weights."""
+    parts = {**pipe.components, "unet": averaged.unet, "text_encoder": averaged.text}
+    export(type(pipe)(**parts), str(folder))
+
+
+def main() -> None:
+    """Read the arguments and train."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "assets" / "toybox", help="where the pipeline goes"
+    )
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--short-steps", type=int, default=800, help="steps on short pieces, first")
+    parser.add_argument("--batch", type=int, default=8, help="clips a step")
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
+    parser.add_argument("--autoencoder-steps", type=int, default=1200)
+    parser.add_argument("--start-pool", type=int, default=1000, help="clips before the first step")
+    parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
+    parser.add_argument("--fresh", type=int, default=2, help="new clips a step")
+    parser.add_argument("--save-every", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
