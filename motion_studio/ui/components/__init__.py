@@ -1,0 +1,71 @@
+"""The page's own components: a `gr.HTML` with a skeleton here and its behaviour in a `.js` file beside.
+
+Each draws itself from its value and props, and tells of the user's doing by `input` (while it is dragged),
+`release` (as it is let go) and `select`. They share one clock, so that all that moves on the page moves together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.ui import text
+
+FOLDER = Path(__file__).parent
+
+
+def head() -> str:
+    """The script shared by all components, for the `head` of the page."""
+    return f"<script>{script('studio')}</script>"
+
+
+def script(name: str) -> str:
+    """The JavaScript of a component."""
+    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+
+
+def player(views: list[dict[str, Any]], **kwargs: Any) -> gr.HTML:
+    """Clips side by side in step; value {views: [...], seconds}, each view a `pictures.view` or a hint alone."""
+    skeleton = '<div class="player"><div class="views"></div><div class="transport"></div></div>'
+    return _component("player", skeleton, {"views": views}, text.PLAYER, **kwargs)
+
+
+def cards(cards: list[dict[str, Any]], value: str | None = None, empty: str = "", **kwargs: Any) -> gr.HTML:
+    """Pictures to choose one from; value: the chosen card's name, the prop `cards` what there is."""
+    return _component("cards", '<div class="cards"></div>', value, {"empty": empty}, cards=cards, **kwargs)
+
+
+def trim(**kwargs: Any) -> gr.HTML:
+    """A film strip with two handles; value {start, end} in seconds, the prop `film` a `pictures.film`."""
+    return _component("trim", '<div class="trim"></div>', None, text.TRIM, film=None, **kwargs)
+
+
+def dial(label: str, value: float = 0, **kwargs: Any) -> gr.HTML:
+    """A dial; value: degrees clockwise, -180 to 180."""
+    skeleton = f'<div class="dial"><span>{label}</span><div class="face"></div></div>'
+    return _component("dial", skeleton, value, {"label": label}, **kwargs)
+
+
+def stage(**kwargs: Any) -> gr.HTML:
+    """The drawn ways of the tracks and of the mix; value: `mix_desk.ways`."""
+    skeleton = f'<div class="stage"></div><p class="hint">{text.STAGE["empty"]}</p>'
+    return _component("stage", skeleton, None, text.STAGE, **kwargs)
+
+
+def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr.HTML:
+    """The tracks with their weights and their bars in time; value: the desk, the prop `titles` their names."""
+    return _component("timeline", '<div class="timeline"></div>', value, text.TIMELINE, titles=titles, **kwargs)
+
+
+def _component(name: str, skeleton: str, value: Any, words: dict[str, str], **kwargs: Any) -> gr.HTML:
+    return gr.HTML(
+        value,
+        html_template=skeleton,
+        js_on_load=script(name),
+        apply_default_css=False,
+        words=words,
+        elem_classes=["studio", name],
+        **kwargs,
+    )

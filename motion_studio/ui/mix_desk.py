@@ -1,0 +1,89 @@
+"""The mixer's desk: tracks with their knobs as the page holds them, and the mix that they make.
+
+A desk is JSON: {selected, frames, tracks: [{motion, weight, start, length, fade_in, fade_out, and KNOBS}]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from motion_studio.errors import InputError
+from motion_studio.motion.embedding import Motion
+from motion_studio.studio.mix import Mix, preview_paths
+
+Desk = dict[str, Any]
+
+MAX_TRACKS = 6
+PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0}
+KNOBS: dict[str, Any] = {
+    "reverse": False,
+    "speed": 1.0,
+    "mirror_x": False,
+    "mirror_y": False,
+    "turn": 0.0,
+    "zoom": 1.0,
+    "amplitude": 1.0,
+    "x": 0.0,
+    "y": 0.0,
+}
+"""Each knob at rest, in the order in which they act: first in time, then in place, the move last."""
+
+
+def empty(frames: int) -> Desk:
+    """A desk without tracks."""
+    return {"selected": 0, "frames": frames, "tracks": []}
+
+
+def add(desk: Desk, motion: str) -> Desk:
+    """The desk with one more track, which is then the chosen one. Raises InputError when it is full."""
+    tracks = desk["tracks"]
+    if len(tracks) >= MAX_TRACKS:
+        raise InputError(f"{len(tracks)} tracks are laid; at most {MAX_TRACKS} fit here.")
+    return {**desk, "tracks": [*tracks, {"motion": motion, **PLACE, **KNOBS}], "selected": len(tracks)}
+
+
+def chosen(desk: Desk) -> dict[str, Any] | None:
+    """The chosen track, or None without tracks."""
+    tracks = desk["tracks"]
+    return tracks[min(desk["selected"], len(tracks) - 1)] if tracks else None
+
+
+def turned(desk: Desk, index: int, **values: Any) -> Desk:
+    """The desk with some values of one track set."""
+    tracks = [{**track, **values} if n == index else track for n, track in enumerate(desk["tracks"])]
+    return {**desk, "tracks": tracks}
+
+
+def operations(track: dict[str, Any]) -> list[dict[str, Any]]:
+    """The operations of a track's knobs that are not at rest."""
+    steps = {
+        "reverse": {"op": "reverse"},
+        "speed": {"op": "speed", "factor": track["speed"]},
+        "mirror_x": {"op": "mirror", "axis": "x"},
+        "mirror_y": {"op": "mirror", "axis": "y"},
+        "turn": {"op": "turn", "degrees": track["turn"]},
+        "zoom": {"op": "zoom", "factor": track["zoom"]},
+        "amplitude": {"op": "amplitude", "factor": track["amplitude"]},
+    }
+    active = [step for knob, step in steps.items() if track[knob] != KNOBS[knob]]
+    if track["x"] or track["y"]:
+        active.append({"op": "move", "x": track["x"], "y": track["y"]})
+    return active
+
+
+def to_mix(desk: Desk) -> Mix:
+    """The mix on the desk. Raises InputError without tracks or for values that are not allowed."""
+    tracks = [
+        {"motion": track["motion"], **{key: track[key] for key in PLACE}, "operations": operations(track)}
+        for track in desk["tracks"]
+    ]
+    return Mix.from_json({"tracks": tracks, "frames": desk["frames"]})
+
+
+def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:
+    """What the stage draws: the object's way on each track and in the mix; None without tracks."""
+    if not desk["tracks"]:
+        return None
+    drawn = preview_paths(to_mix(desk), load)
+    return {**drawn, "aspect": load(desk["tracks"][0]["motion"]).aspect, "selected": desk["selected"]}
