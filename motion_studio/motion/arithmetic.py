@@ -45,9 +45,7 @@ def operation_from_json(values: Any) -> Operation:
     Raises InputError for an unknown operation or parameter, one that is missing and one out of its range.
     """
     if not isinstance(values, dict) or not isinstance(values.get("op"), str):
-        raise InputError(
-            f'An operation is an object like {{"op": "turn", "degrees": 90}}, not {values!r:.60}.'
-        )
+        raise InputError(f'An operation is like {{"op": "turn", "degrees": 90}}, not {values!r:.60}.')
     values = dict(values)
     op = values.pop("op")
     if op not in OPERATIONS:

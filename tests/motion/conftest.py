@@ -7,15 +7,9 @@ import torch
 from torch import Tensor
 
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from tests.motion.operation_examples import FRAMES
 
-FRAMES = 12
 GRIDS = {"down": (8, 8), "mid": (4, 4), "up": (6, 6)}
-
-
-def wave(frames: int = FRAMES, size: float = 0.15) -> Tensor:
-    """A path (N, 2) that never repeats itself, well inside of the picture."""
-    t = torch.linspace(0, 1, frames)
-    return torch.stack([0.35 + 2 * size * t, 0.45 + size * torch.sin(4 * t + 0.5)], dim=1)
 
 
 @pytest.fixture

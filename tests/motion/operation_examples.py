@@ -1,8 +1,9 @@
-"""One or more of every operation, for laws that all of them obey."""
+"""One or more of every operation, for laws that all of them obey, and a path."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim
@@ -41,6 +42,12 @@ PLACE = [
 ]
 MASKS = [Mask(0.1, 0.2, 0.7, 0.9), Mask(0, 0, 0.5, 1, feather=0.2, outside=True)]
 ALL = [*TIME, *GAIN, *PLACE, *MASKS]
+
+
+def wave(frames: int = FRAMES, size: float = 0.15) -> Tensor:
+    """A path (N, 2) that never repeats itself, well inside of the picture."""
+    t = torch.linspace(0, 1, frames)
+    return torch.stack([0.35 + 2 * size * t, 0.45 + size * torch.sin(4 * t + 0.5)], dim=1)
 
 
 def name(operation) -> str:

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from operation_examples import PLACE, TIME, name
 
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion import arithmetic
@@ -14,12 +13,13 @@ from motion_studio.motion.arithmetic import blend, blend_path, compact, cross_fa
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror
 from motion_studio.motion.operations_time import Delay, Fade, Speed, Strength, Trim
+from tests.motion.operation_examples import PLACE, TIME, name
 
 JSON = {
     "nothing": (None, 'like {"op": "turn", "degrees": 90}, not None'),
     "a text": ("reverse", "not 'reverse'"),
-    "no name": ({"degrees": 90}, "An operation is an object"),
-    "a name that is no text": ({"op": ["turn"]}, "An operation is an object"),
+    "no name": ({"degrees": 90}, "An operation is like"),
+    "a name that is no text": ({"op": ["turn"]}, "An operation is like"),
     "unknown": ({"op": "explode"}, "no operation 'explode'; reverse, speed, .* are allowed"),
     "unknown parameter": (
         {"op": "turn", "degrees": 90, "axis": "x"},

@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
-from operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
 from motion_studio.motion.arithmetic import OPERATIONS, blend, operation_from_json
+from tests.motion.operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
 
 def test_every_operation_has_an_example():

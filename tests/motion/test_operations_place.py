@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import wave
 
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Reverse
+from tests.motion.operation_examples import wave
 
 STILL = [(0.0, 0.0)] * 12
 PATH = [(0.02 * n, -0.01 * n) for n in range(12)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import FRAMES, wave
-from operation_examples import GAIN, PLACE, TIME, name
 
 from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, then
 from motion_studio.motion.operations_place import Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Speed, Strength
+from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
 CELL = 1 / 32
 
