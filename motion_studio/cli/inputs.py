@@ -34,11 +34,16 @@ def weighted(text: str) -> tuple[str, float]:
     return source, value
 
 
-def load_motion(source: str, data: str | None = None) -> Motion:
-    """Read a motion from a file, or from the library if `source` is a name there. Raises InputError."""
+def motion_path(source: str, data: str | None = None) -> Path:
+    """The file of a motion: `source` itself, or where the library has it if it is a name there."""
     if not Path(source).exists() and NAME.fullmatch(source):
-        return Library(data).load(source)
-    return read_motion(source)
+        return Library(data).entry(source).path
+    return Path(source)
+
+
+def load_motion(source: str, data: str | None = None) -> Motion:
+    """Read a motion from a file or from the library. Raises InputError."""
+    return read_motion(motion_path(source, data))
 
 
 def output(text: str, suffix: str) -> Path:

@@ -160,7 +160,7 @@ class Library:
         """Write a video with its recipe inside, named by time and prompt; returns its path."""
         from motion_studio.video.files import write_clip
 
-        title = slug(str(recipe.get("prompt") or "render"))[:40].rstrip("-")
+        title = slug(str(recipe.get("settings", {}).get("prompt") or "render"))[:40].rstrip("-")
         path = self._renders / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{title}.mp4"
         write_clip(path, clip, recipe)
         return path

@@ -145,8 +145,8 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
     """The object's way in each track and in the mix, without building it.
 
     A dict with `frames`, `tracks`: a list of {motion, path, weight}, and `blend`. A path is a list of [x, y]
-    in fractions of the width, y down, or None where the motion has none; the blend's points are None at frames
-    where no track is heard. A track's weight has one value a frame. Raises InputError as `build` does.
+    in fractions of the width, y down, or None where the motion has none; the blend's points are None at
+    frames where no track is heard. A track's weight has one value a frame. Raises InputError as `build` does.
     """
     frames = mix.frames
     shown: list[dict[str, Any]] = []

@@ -1,0 +1,108 @@
+"""`generate`: from a prompt, with motions or without, to a video that carries its recipe."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from motion_studio.cli.inputs import changed, motion_path, output, weighted
+from motion_studio.cli.output import play, show
+from motion_studio.errors import InputError, MotionStudioError
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.library import Library
+from motion_studio.studio.manager import Manager
+from motion_studio.studio.mix import Mix, Track
+from motion_studio.studio.motion_file import read_motion
+from motion_studio.studio.render import Recipe, Render, render
+from motion_studio.video.clip import Clip
+from motion_studio.video.files import read_clip, read_recipe, write_clip
+
+NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "frames", "motion_type", "noise_prior")
+
+
+def generate(arguments: argparse.Namespace) -> None:
+    """Write the video of a prompt, or of another video's recipe."""
+    out = output(arguments.out, ".mp4")
+    started = time.monotonic()
+    made = _again(arguments) if arguments.recipe else _new(arguments)
+    write_clip(out, made.clip, made.recipe)
+    seconds = round(time.monotonic() - started, 2)
+    size = f"{made.clip.num_frames} frames of {made.clip.width}x{made.clip.height}"
+    result = {"video": str(out), "seconds": seconds, "recipe": made.recipe}
+    show(arguments, result, [f"{out}: {size}, made in {seconds:.1f} s"])
+
+
+def _new(arguments: argparse.Namespace) -> Render:
+    if arguments.prompt is None:
+        raise InputError("generate needs --prompt, or --recipe with a video of the studio.")
+    tracks, paths = [], {}
+    for source, weight in map(weighted, arguments.motions):
+        path = motion_path(source, arguments.data)
+        # The recipe holds names only, never where this machine keeps its files.
+        name = path.name if paths.get(path.name, path) == path else f"{len(paths)}-{path.name}"
+        paths[name] = path
+        tracks.append(Track(name, weight))
+    motions = {name: read_motion(path) for name, path in paths.items()}
+    backbone = Manager(arguments.device).backbone(arguments.base)
+    settings = changed(
+        GenerationSettings(arguments.prompt, guidance=backbone.spec.guidance),
+        arguments,
+        negative_prompt=arguments.negative,
+        guidance=arguments.guidance,
+        strength=arguments.strength,
+        frames=arguments.frames,
+        motion_type=arguments.motion_type,
+        noise_prior=arguments.noise_prior,
+    )
+    reference = _reference(arguments, paths.values()) if settings.noise_prior else None
+    mix = Mix(tuple(tracks)) if tracks else None
+    return play(render(backbone, settings, mix, motions.__getitem__, reference), arguments.quiet)
+
+
+def _again(arguments: argparse.Namespace) -> Render:
+    """What the recipe in a video makes; its motions are found again by their hashes."""
+    if given := [name for name in NOT_WITH_RECIPE if getattr(arguments, name) is not None]:
+        raise InputError(f"--recipe brings its own settings, --{given[0].replace('_', '-')} cannot be given.")
+    values = read_recipe(arguments.recipe)
+    if values is None:
+        raise InputError(f"{arguments.recipe} carries no recipe of the studio.")
+    recipe = Recipe.from_json(values)
+    backbone = Manager(arguments.device).backbone(recipe.base)
+    recipe.check(backbone)
+    paths = {name: _found(name, wanted, arguments) for name, wanted in recipe.motions.items()}
+    motions = {name: read_motion(path) for name, path in paths.items()}
+    reference = _reference(arguments, paths.values()) if recipe.reference else None
+    made = play(
+        render(backbone, recipe.settings, recipe.mix, motions.__getitem__, reference), arguments.quiet
+    )
+    if made.recipe["reference"] != recipe.reference:
+        raise InputError("The noise prior's clip is not the one that the video was made with (--reference).")
+    return made
+
+
+def _found(name: str, wanted: str, arguments: argparse.Namespace) -> Path:
+    """The file of the motion with that hash: given, beside the video, in this folder, or in the library."""
+    places = [Path(weighted(source)[0]) for source in arguments.motions]
+    # A name from a video is data from elsewhere: its last part only.
+    places += [Path(arguments.recipe).parent / Path(name).name, Path(Path(name).name)]
+    for path in places:
+        try:
+            if path.is_file() and read_motion(path).hash() == wanted:
+                return path
+        except MotionStudioError:
+            continue  # another file of that name
+    entry = Library(arguments.data).find(wanted)
+    if entry is None:
+        raise InputError(
+            f"The motion {name!r} ({wanted[:8]}) of the recipe is not here; give it by --motion."
+        )
+    return entry.path
+
+
+def _reference(arguments: argparse.Namespace, motions: Iterable[Path]) -> Clip | None:
+    """The clip of the noise prior: given, or the loop beside the first motion that has one."""
+    beside = [path.with_suffix(".mp4") for path in motions]
+    clips = [arguments.reference] if arguments.reference else [path for path in beside if path.is_file()]
+    return read_clip(clips[0]) if clips else None

@@ -1,0 +1,49 @@
+"""`invert`: from a clip to a motion."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import datetime
+
+from motion_studio.cli.inputs import changed, output
+from motion_studio.cli.output import play, show
+from motion_studio.settings import preset
+from motion_studio.studio.invert import invert as learn
+from motion_studio.studio.library import save_reference
+from motion_studio.studio.manager import Manager
+from motion_studio.studio.motion_file import write_motion
+from motion_studio.video.clip import fit
+from motion_studio.video.files import read_clip
+
+
+def invert(arguments: argparse.Namespace) -> None:
+    """Learn the motion of CLIP and write it, with the clip as a loop and a thumbnail beside it."""
+    out = output(arguments.out, ".safetensors")
+    settings = changed(preset(arguments.preset), arguments, preview_every=0)
+    clip = read_clip(arguments.clip)
+    backbone = Manager(arguments.device).backbone(arguments.base)
+    size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
+    reference = fit(clip, *size, how=arguments.fit, start=arguments.start, end=arguments.end)
+    started = time.monotonic()
+    motion = play(learn(backbone, reference, settings, arguments.prompt), arguments.quiet)
+    seconds = time.monotonic() - started
+    date = datetime.now().astimezone().isoformat(timespec="seconds")
+    named = motion.replace_info(title=arguments.title or out.stem, notes=arguments.notes, date=date)
+    motion = write_motion(out, named)
+    save_reference(out, reference)
+    result = {
+        "motion": str(out),
+        "clip": str(out.with_suffix(".mp4")),
+        "thumbnail": str(out.with_suffix(".webp")),
+        "hash": motion.hash(),
+        "base": motion.info.base,
+        "frames": motion.frames,
+        "rank": motion.rank,
+        "bytes": out.stat().st_size,
+        "loss": motion.info.losses[-1] if motion.info.losses else None,
+        "seconds": round(seconds, 2),
+        "settings": settings.to_json(),
+    }
+    line = f"{out}: {motion.frames} frames, rank {motion.rank}, {result['bytes'] / 1024:.0f} kB"
+    show(arguments, result, [f"{line}, learnt in {seconds:.1f} s"])

@@ -1,0 +1,72 @@
+"""The studio as one object: loaded models, the library and the queue of jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+from motion_studio.settings import GenerationSettings, InversionSettings
+from motion_studio.studio.events import Done, Event, Progress
+from motion_studio.studio.invert import invert
+from motion_studio.studio.jobs import Job, Jobs
+from motion_studio.studio.library import Library
+from motion_studio.studio.manager import Manager
+from motion_studio.studio.mix import Mix
+from motion_studio.studio.render import render
+from motion_studio.video.clip import Clip
+
+DEFAULT_BASE = "toybox"
+
+
+class Studio:
+    """Models, library and jobs over one data folder (None: $MOTION_STUDIO_DATA or ~/.motion-studio)."""
+
+    def __init__(self, data: str | Path | None = None, device: str | None = None):
+        self.library = Library(data)
+        self.jobs = Jobs(self.library.root / "jobs.sqlite")
+        self.manager = Manager(device)
+
+    def invert(
+        self, base: str, clip: Clip, settings: InversionSettings, prompt: str = "", title: str = ""
+    ) -> Job:
+        """Queue the learning of a clip's motion; the job's result is a Motion, not yet in the library."""
+
+        def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
+            yield Progress(0, settings.steps, "Loading the base model")
+            yield from invert(self.manager.backbone(base), clip, settings, prompt, cancel, stop)
+
+        return self.jobs.submit("invert", title or prompt or "A clip", make)
+
+    def generate(
+        self,
+        base: str,
+        settings: GenerationSettings,
+        mix: Mix | None = None,
+        reference: Clip | None = None,
+        kind: str = "generate",
+        keep: bool = True,
+        preview_every: int = 4,
+    ) -> Job:
+        """Queue a clip with a mix of the library's motions; the job's result is a Render.
+
+        `keep` saves it among the library's renders. `reference` is for the noise prior.
+        """
+
+        def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
+            yield Progress(0, settings.steps, "Loading the base model")
+            backbone = self.manager.backbone(base)
+            events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
+            for event in events:
+                if keep and isinstance(event, Done):
+                    made = event.result
+                    path = self.library.save_render(made.clip, made.recipe)
+                    event = Done(replace(made, path=path))
+                yield event
+
+        return self.jobs.submit(kind, settings.prompt or "A clip", make)
+
+    def close(self) -> None:
+        """Cancel what runs and end the worker."""
+        self.jobs.close()
