@@ -61,7 +61,7 @@ class InversionSettings(Settings):
     """How a motion is learnt from a clip."""
 
     version: Literal["v1", "v2"] = "v2"
-    """v1: one embedding for query, key and value. v2: one for query and key, another for value at each place."""
+    """v1: one embedding for query, key and value. v2: one for query and key, one by place for value."""
     rank: int = 2
     """Components of the factored value embedding (space x time)."""
     steps: int = 40

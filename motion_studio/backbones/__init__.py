@@ -1,1 +1,1 @@
-"""Text-to-video models behind one small interface; the only package that imports diffusers and transformers."""
+"""Text-to-video models behind one small interface; only here are diffusers and transformers imported."""

@@ -1,0 +1,218 @@
+"""One small interface to every base model, and the list of those there are. Listing loads nothing."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
+from motion_studio.errors import IncompatibleMotion, SettingsError
+from motion_studio.motion.arithmetic import resampled
+from motion_studio.motion.embedding import Looks, Motion
+
+if TYPE_CHECKING:
+    from motion_studio.backbones.spatial_lora import SpatialLora
+
+Processors = dict[str, MotionProcessor]
+
+
+@dataclass(frozen=True)
+class BaseSpec:
+    """What is known of a base model before it is loaded."""
+
+    name: str
+    title: str
+    licence: str
+    frames: int
+    height: int
+    width: int
+    fps: float
+    size_mb: int
+    """Size of its weights on disk."""
+    looks: Looks
+    """The way of taking looks out of v that keeps its motion best."""
+    guidance: float
+    """The scale of classifier-free guidance that suits it."""
+    sample_prompt: str
+    """The prompt of the sample that evolves while a motion is learnt."""
+    module: str
+    """The module here whose `load(spec, device)` makes the Backbone."""
+
+
+BASES: dict[str, BaseSpec] = {
+    "toybox": BaseSpec(
+        name="toybox",
+        title="Toybox: one coloured shape on a patterned ground, built in",
+        licence="Apache-2.0",
+        frames=16,
+        height=64,
+        width=64,
+        fps=8,
+        size_mb=16,
+        looks="centre",
+        guidance=4.0,
+        sample_prompt="a red circle on a plain blue ground",
+        module="toybox",
+    ),
+}
+
+
+def load(name: str, device: str = "cpu") -> Backbone:
+    """The base model of that name on `device`; SettingsError lists the known names."""
+    if name not in BASES:
+        raise SettingsError(f"unknown base model {name!r}; known are {', '.join(BASES)}")
+    spec = BASES[name]
+    return import_module(f"motion_studio.backbones.{spec.module}").load(spec, device)
+
+
+class Backbone(ABC):
+    """A frozen text-to-video model: the same calls for every family, and `playing` around them.
+
+    Latents are (B, C, F, h, w), scaled as the denoiser wants them; frames are (F, 3, H, W) in [0, 1].
+    Whoever plays a motion or predicts holds `lock`, so that two jobs can take turns step by step.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    prediction_type: str
+    """epsilon, v_prediction or sample, as in diffusers."""
+    alphas_cumprod: Tensor
+    """The share of signal (T,) at each timestep, float32."""
+    layers: dict[str, Any]
+    """The attention layers that `sites` names."""
+
+    def __init__(self, spec: BaseSpec) -> None:
+        self.spec = spec
+        self.lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def frames(self) -> int:
+        return self.spec.frames
+
+    @property
+    def height(self) -> int:
+        return self.spec.height
+
+    @property
+    def width(self) -> int:
+        return self.spec.width
+
+    @property
+    def fps(self) -> float:
+        return self.spec.fps
+
+    @property
+    def default_looks(self) -> Looks:
+        return self.spec.looks
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """The temporal self-attention layers by name, in the order of a forward pass, at its own size."""
+        return self.sites_at(self.latent_size)
+
+    @property
+    @abstractmethod
+    def weights_hash(self) -> str:
+        """SHA-256 over the denoiser's weights as float16, in hexadecimal."""
+
+    @property
+    @abstractmethod
+    def latent_size(self) -> tuple[int, int]:
+        """Height and width of the latents at the base's own picture size."""
+
+    @property
+    @abstractmethod
+    def latent_channels(self) -> int:
+        """The number C of latent channels."""
+
+    @abstractmethod
+    def sites_at(self, latent_size: tuple[int, int]) -> dict[str, Site]:
+        """The sites with their grids on latents of height and width `latent_size`."""
+
+    @abstractmethod
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        """The text embeddings (B, L, D) of B prompts; each prompt is encoded once."""
+
+    @abstractmethod
+    def encode(self, frames: Tensor) -> Tensor:
+        """The scaled latents (1, C, F, h, w) of frames (F, 3, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor) -> Tensor:
+        """The frames (F, 3, H, W), float32 in [0, 1] on the CPU, of latents (1, C, F, h, w)."""
+
+    @abstractmethod
+    def predict(self, latents: Tensor, t: Tensor | int, text: Tensor) -> Tensor:
+        """The denoiser's output for latents (B, C, F, h, w), timesteps t (one, or B) and text (B, L, D)."""
+
+    @abstractmethod
+    def scheduler(self, steps: int) -> Any:
+        """A fresh diffusers scheduler with the timesteps of `steps` denoising steps."""
+
+    @abstractmethod
+    def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
+        """While inside, the model has a LoRA on its spatial attention, at rest; after, none of it is left."""
+
+    def processors(
+        self, motion: Motion, frames: int | None = None, latent_size: tuple[int, int] | None = None
+    ) -> Processors:
+        """The motion made ready to play here, stretched to `frames` and `latent_size` (None: the base's).
+
+        Raises IncompatibleMotion when it was learnt on other weights or has sites that this base has not.
+        """
+        self.check(motion)
+        size = latent_size or self.latent_size
+        sites = self.sites if size == self.latent_size else self.sites_at(size)
+        frames = frames or self.frames
+        grids = {name: sites[name].grid for name, site in motion.sites.items() if site.rank}
+        if frames != motion.frames or any(motion.sites[name].grid != grid for name, grid in grids.items()):
+            motion = resampled(motion, frames, grids)
+        ready = motion.map(lambda tensor: tensor.to(self.device, torch.float32))
+        return {name: MotionProcessor(site, motion.info.version) for name, site in ready.sites.items()}
+
+    def check(self, motion: Motion) -> None:
+        """IncompatibleMotion, in one line, unless the motion was learnt on this base's weights and sites.
+
+        A motion of unknown weights passes when its sites fit.
+        """
+        info = motion.info
+        if info.base_hash and info.base_hash != self.weights_hash:
+            raise IncompatibleMotion(
+                f"This motion was learnt on {info.base or 'another base'} with weights {info.base_hash[:8]}; "
+                f"{self.name} here has weights {self.weights_hash[:8]}: learn it again from its clip."
+            )
+        for name, site in motion.sites.items():
+            if name not in self.sites or site.qk.shape[1] != self.sites[name].channels:
+                raise IncompatibleMotion(
+                    f"This motion (base {info.base or 'unknown'}) has {site.qk.shape[1]} channels at {name}; "
+                    f"{self.name} has {self.sites[name].channels if name in self.sites else 'no such site'}."
+                )
+
+    @contextmanager
+    def playing(self, motion: Motion | LiveEmbedding | Processors | None) -> Iterator[None]:
+        """While inside, every prediction carries the motion; after, the model is as before, in any case.
+
+        Takes a motion (played at the base's own length and size), one being learnt, what `processors`
+        made, or None for the bare model. Raises IncompatibleMotion. Holds `lock`.
+        """
+        if motion is None:
+            ready: Processors = {}
+        elif isinstance(motion, Motion):
+            ready = self.processors(motion)
+        else:
+            ready = motion.processors if isinstance(motion, LiveEmbedding) else motion
+        with self.lock, injected(self.layers, ready):
+            yield

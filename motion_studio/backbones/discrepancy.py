@@ -1,0 +1,74 @@
+"""How far each site looks in time: its attention map, averaged, and how local that is.
+
+Temporal Discrepancy (arXiv 2403.20193, v1): sites whose frames look at their neighbours carry motion, sites
+where every frame looks at the first and the last carry what the frames share.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.injection import injected
+
+NEAR = 1
+"""Frames on either side that count as neighbours."""
+
+
+class _Recorder:
+    """Self-attention as ever, which adds up the mean of its maps (N, N)."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+        self.total: Tensor | None = None
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        query, key = (
+            project(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for project in (attn.to_q, attn.to_k)
+        )
+        weights = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).float().softmax(-1)
+        mean = weights.mean((0, 1)).cpu()
+        self.total = mean if self.total is None else self.total + mean
+        return self.processor(attn, hidden_states, *args, **kwargs)
+
+
+@torch.no_grad()
+def attention_maps(
+    backbone: Backbone,
+    latents: Tensor,
+    text: Tensor,
+    levels: tuple[float, ...] = (0.3, 0.6, 0.9),
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """The mean attention map (N, N) of each site on latents (1, C, N, h, w), noised to some of the levels.
+
+    Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    recorders = {name: _Recorder(backbone.layers[name].processor) for name in backbone.sites}
+    for level in levels:
+        t = int(level * (len(backbone.alphas_cumprod) - 1))
+        alpha_bar = float(backbone.alphas_cumprod[t])
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        with backbone.lock, injected(backbone.layers, recorders):
+            backbone.predict(alpha_bar**0.5 * latents + (1 - alpha_bar) ** 0.5 * noise, t, text)
+    return {name: recorder.total / len(levels) for name, recorder in recorders.items()}
+
+
+def locality(attention: Tensor) -> float:
+    """How much more than evenly a map (N, N) looks at neighbouring frames: 1 only there, below 0 away."""
+    near = torch.ones_like(attention).tril(NEAR).triu(-NEAR)
+    even = float(near.mean())
+    return (float((attention * near).sum(-1).mean()) - even) / (1 - even)
+
+
+def local_sites(maps: dict[str, Tensor]) -> list[str]:
+    """The names of the sites at least as local as the middle one of them all."""
+    figures = {name: locality(attention) for name, attention in maps.items()}
+    middle = sorted(figures.values())[len(figures) // 2]
+    return [name for name, figure in figures.items() if figure >= middle]

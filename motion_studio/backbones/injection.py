@@ -1,0 +1,128 @@
+"""Putting a motion into a model for a while: attention processors that carry it, and their way out again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+
+SHORT = 64
+"""Frames up to which plain matrix products beat the fused kernel on a processor (twice as fast backward)."""
+CUDA_ROWS = 65_535
+"""Rows that CUDA's scaled dot-product attention takes at most."""
+SPREAD = 0.1
+"""Standard deviation of the random pictures that a value embedding starts with."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One temporal self-attention layer: `channels` C of its features and `grid` (h, w) of its places."""
+
+    name: str
+    channels: int
+    grid: tuple[int, int]
+
+
+class MotionProcessor:
+    """Temporal self-attention with embeddings on its features F (B·P, N, C).
+
+    v2: softmax(W_q(F + qk) W_k(F + qk)ᵀ / √d) W_v(F + v); v1: qk in place of v (arXiv 2403.20193).
+    A plain object, so that it stays out of the model's state dict. With `live` the factors are multiplied at
+    each call, so that gradients reach them; without, the dense v is made once.
+    """
+
+    def __init__(self, embedding: SiteEmbedding, version: str, live: bool = False) -> None:
+        self.embedding = embedding
+        self.version = version
+        self.dense = None if live else embedding.v()
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
+        matched = hidden_states + self.embedding.qk.to(hidden_states.dtype)
+        query, key = attn.to_q(matched), attn.to_k(matched)
+        value = attn.to_v(matched if self.version == "v1" else self._valued(hidden_states))
+        mixed = attention(query, key, value, attn.heads)
+        return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+
+    def _valued(self, hidden: Tensor) -> Tensor:
+        v = self.embedding.v() if self.dense is None else self.dense
+        if v is None:
+            return hidden
+        places, frames, channels = v.shape
+        by_place = hidden.view(-1, places, frames, channels)
+        return (by_place + v.to(hidden.dtype)).view_as(hidden)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Multi-head self-attention over the second dimension of (rows, N, C) tensors."""
+    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    if query.device.type == "cpu" and query.shape[2] <= SHORT:
+        weights = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
+        mixed = weights @ value
+    else:
+        parts = zip(query.split(CUDA_ROWS), key.split(CUDA_ROWS), value.split(CUDA_ROWS), strict=True)
+        mixed = torch.cat([scaled_dot_product_attention(*part) for part in parts])
+    return mixed.transpose(1, 2).flatten(2)
+
+
+class LiveEmbedding:
+    """A motion while it is learnt: the leaves that gradients reach, and the processors that carry them.
+
+    Queries, keys and values start untouched: `qk` and `time` at zero. `space` is random and small, because
+    with both factors at zero no gradient would ever reach either.
+    """
+
+    def __init__(
+        self,
+        sites: Iterable[Site],
+        frames: int,
+        version: str,
+        rank: int,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self.version = version
+        self.sites: dict[str, SiteEmbedding] = {}
+        for site in sites:
+            parts = {"qk": torch.zeros(frames, site.channels)}
+            if version == "v2":
+                places = site.grid[0] * site.grid[1]
+                parts["space"] = SPREAD * torch.randn(1, places, rank, generator=generator)
+                parts["time"] = torch.zeros(rank, frames, site.channels)
+            leaves = {part: tensor.to(device).requires_grad_() for part, tensor in parts.items()}
+            self.sites[site.name] = SiteEmbedding(**leaves, grid=site.grid)
+        self.processors = {
+            name: MotionProcessor(site, version, live=True) for name, site in self.sites.items()
+        }
+
+    def parameters(self) -> list[Tensor]:
+        """The tensors to be learnt."""
+        parts = [part for site in self.sites.values() for part in (site.qk, site.space, site.time)]
+        return [part for part in parts if part is not None]
+
+    def motion(self, info: MotionInfo) -> Motion:
+        """What has been learnt so far, as a motion of its own on the CPU."""
+        sites = {
+            name: site.map(lambda part: part.detach().cpu().clone()) for name, site in self.sites.items()
+        }
+        return Motion(sites, info)
+
+
+@contextmanager
+def injected(layers: dict[str, Any], processors: dict[str, Any]) -> Iterator[None]:
+    """Each named attention layer with the processor of that name; the old ones come back in any case."""
+    before = {name: layers[name].processor for name in processors}
+    try:
+        for name, processor in processors.items():
+            layers[name].set_processor(processor)
+        yield
+    finally:
+        for name, processor in before.items():
+            layers[name].set_processor(processor)

@@ -1,0 +1,139 @@
+"""From a prompt and a motion to a clip."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motion_studio import __version__
+from motion_studio.backbones.base import Backbone, Processors
+from motion_studio.errors import Cancelled, InputError
+from motion_studio.motion.embedding import Motion
+from motion_studio.motion.looks import without_looks
+from motion_studio.motion.noise import ddim_inverse_step, mix_prior, predicted
+from motion_studio.motion.operations_time import Strength
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done, Event, Preview, Progress
+from motion_studio.video.clip import Clip
+
+
+def generate(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    motion: Motion | None = None,
+    reference_latents: Tensor | None = None,
+    cancel: threading.Event | None = None,
+    preview_every: int = 0,
+) -> Iterator[Event]:
+    """Make a clip; ends with Done(Clip). Every `preview_every` steps a Preview shows what it will become.
+
+    `reference_latents` (1, C, F, h, w), from `backbone.encode`, are what the noise prior is inverted from.
+    Raises IncompatibleMotion for a motion of another base, InputError for a noise prior without its
+    reference, Cancelled within a step.
+    """
+    frames = settings.frames or backbone.frames
+    processors = played(backbone, settings, motion) if motion is not None else {}
+    generator = torch.Generator().manual_seed(settings.seed)
+    shape = (1, backbone.latent_channels, frames, *backbone.latent_size)
+    latents = torch.randn(shape, generator=generator).to(backbone.device)
+    if settings.noise_prior > 0:
+        if reference_latents is None:
+            raise InputError("a noise prior needs the motion's reference clip; none was given")
+        inverted = yield from _inverted(backbone, reference_latents, settings.steps, cancel)
+        latents = mix_prior(inverted, latents, settings.noise_prior)
+
+    text = backbone.encode_text([settings.negative_prompt, settings.prompt])
+    yield Progress(0, settings.steps, "Making the clip")
+    path = denoise(backbone, processors, latents, text, settings.guidance, settings.steps, cancel)
+    for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
+        yield Progress(step, settings.steps, "Making the clip")
+        if preview_every and step % preview_every == 0 and step < settings.steps:
+            yield Preview(step, Clip(backbone.decode(clean), backbone.fps))
+    yield Done(Clip(backbone.decode(latents), backbone.fps))
+
+
+def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:
+    """The motion as the settings want it: looks taken out, strength, type, length; ready for `playing`.
+
+    Raises IncompatibleMotion for a motion of another base.
+    """
+    looks = backbone.default_looks if settings.looks == "auto" else settings.looks
+    motion = without_looks(motion, looks)
+    if settings.motion_type == "camera":
+        bare = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
+        motion = replace(motion, sites=bare)
+    if settings.strength != 1:
+        motion = Strength(settings.strength).apply(motion)
+    return backbone.processors(motion, settings.frames or backbone.frames)
+
+
+def denoise(
+    backbone: Backbone,
+    processors: Processors,
+    latents: Tensor,
+    text: Tensor,
+    guidance: float,
+    steps: int,
+    cancel: threading.Event | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """From noise (1, C, F, h, w) to latents in `steps` steps: (step, latents, clean latents predicted).
+
+    `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598).
+    The model carries the motion only within a step, so that another job may use it in between.
+    """
+    scheduler = backbone.scheduler(steps)
+    latents = latents * scheduler.init_noise_sigma
+    for step, t in enumerate(scheduler.timesteps, 1):
+        check(cancel)
+        with torch.no_grad(), backbone.playing(processors):
+            scaled = scheduler.scale_model_input(latents, t)
+            if guidance == 1:
+                output = backbone.predict(scaled, t, text[1:])
+            else:
+                negative, positive = backbone.predict(torch.cat([scaled, scaled]), t, text).chunk(2)
+                output = negative + guidance * (positive - negative)
+            alpha_bar = float(backbone.alphas_cumprod[int(t)])
+            clean, _ = predicted(latents, output, alpha_bar, backbone.prediction_type)
+            latents = scheduler.step(output, t, latents).prev_sample
+        yield step, latents, clean
+
+
+def check(cancel: threading.Event | None) -> None:
+    """Raises Cancelled when the event is set."""
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("cancelled")
+
+
+def recipe(backbone: Backbone, settings: GenerationSettings, motion: Motion | None = None) -> dict[str, Any]:
+    """All that makes the clip again, as JSON: base and weights, settings, the motion and its lineage."""
+    made_of: dict[str, Any] = {
+        "motion_studio": __version__,
+        "base": backbone.name,
+        "base_hash": backbone.weights_hash,
+        "settings": settings.to_json(),
+    }
+    if motion is not None:
+        info = motion.info
+        made_of["motion"] = {"title": info.title, "hash": motion.hash(), "lineage": info.lineage}
+    return made_of
+
+
+def _inverted(
+    backbone: Backbone, latents: Tensor, steps: int, cancel: threading.Event | None
+) -> Generator[Event, None, Tensor]:
+    """The noise that the bare model would make the latents from, by DDIM inversion with an empty prompt."""
+    text = backbone.encode_text([""])
+    levels = [0, *sorted(int(t) for t in backbone.scheduler(steps).timesteps if t > 0)]
+    for step, (t, later) in enumerate(zip(levels, levels[1:], strict=False), 1):
+        check(cancel)
+        now, then = (float(backbone.alphas_cumprod[level]) for level in (t, later))
+        with torch.no_grad(), backbone.playing(None):
+            output = backbone.predict(latents, t, text)
+        latents = ddim_inverse_step(latents, output, now, then, backbone.prediction_type)
+        yield Progress(step, len(levels) - 1, "Inverting the reference's noise")
+    return latents

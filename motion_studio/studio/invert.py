@@ -1,0 +1,187 @@
+"""From a clip to its motion: the model stays frozen, only the embeddings are learnt (arXiv 2403.20193)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.discrepancy import attention_maps, local_sites
+from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.errors import SettingsError
+from motion_studio.motion.embedding import MotionInfo
+from motion_studio.motion.looks import shuffle_looks, without_looks
+from motion_studio.motion.losses import loss_named
+from motion_studio.settings import InversionSettings
+from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
+from motion_studio.studio.generate import check, denoise
+from motion_studio.video.clip import Clip, fit
+
+if TYPE_CHECKING:
+    from motion_studio.backbones.spatial_lora import SpatialLora
+
+SAMPLE_STEPS = 5
+LORA_RATE = 2e-3
+TARGETS = {
+    "epsilon": lambda clean, noise, alpha_bar: noise,
+    "sample": lambda clean, noise, alpha_bar: clean,
+    "v_prediction": lambda clean, noise, alpha_bar: alpha_bar**0.5 * noise - (1 - alpha_bar) ** 0.5 * clean,
+}
+
+
+def invert(
+    backbone: Backbone,
+    clip: Clip,
+    settings: InversionSettings,
+    prompt: str = "",
+    cancel: threading.Event | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Event]:
+    """Learn the motion of `clip`, as `settings` say; ends with Done(Motion), also when `stop` cuts it short.
+
+    A clip that has not the base's frames and size is fitted to them. `prompt` says what the clip shows;
+    learning under shuffled looks takes none. Raises Cancelled within a step, SettingsError for an
+    unknown site.
+    """
+    size = (backbone.frames, backbone.height, backbone.width)
+    if (clip.num_frames, clip.height, clip.width) != size:
+        clip = fit(clip, *size, fps=backbone.fps)
+    check(cancel)
+    yield Progress(0, settings.steps, "Reading the clip's motion")
+    info = _info(backbone, clip, settings, prompt)
+    losses: list[float] = []
+    with backbone.spatial_lora(settings.seed) if settings.hybrid else nullcontext() as lora:
+        learner = _Learner(backbone, clip, settings, prompt, lora)
+        for step in range(1, settings.steps + 1):
+            check(cancel)
+            if stop is not None and stop.is_set():
+                break
+            losses.append(learner.step())
+            yield LossPoint(step, losses[-1])
+            yield Progress(step, settings.steps, "Learning the motion")
+            if settings.preview_every and step % settings.preview_every == 0:
+                yield Preview(step, learner.sample(settings.sample_prompt or backbone.spec.sample_prompt))
+    motion = learner.live.motion(info)
+    yield Done(motion.replace_info(losses=[round(loss, 6) for loss in losses]))
+
+
+class _Learner:
+    """The state of one inversion: a clip's latents, the live embeddings and their optimiser."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        clip: Clip,
+        settings: InversionSettings,
+        prompt: str,
+        lora: SpatialLora | None,
+    ) -> None:
+        self.backbone, self.clip, self.settings, self.lora = backbone, clip, settings, lora
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        # Shuffled looks are no longer those that the prompt names.
+        self.text = backbone.encode_text(["" if settings.shuffle_looks else prompt])
+        self.latents = backbone.encode(clip.frames)
+        names = _site_names(backbone, settings, self.latents, self.text)
+        self.live = LiveEmbedding(
+            [backbone.sites[name] for name in names],
+            backbone.frames,
+            settings.version,
+            settings.rank,
+            self.generator,
+            backbone.device,
+        )
+        self.loss = loss_named(settings.loss)
+        self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
+        self.lora_optimiser = torch.optim.Adam(lora.parameters, lr=LORA_RATE) if lora else None
+
+    def step(self) -> float:
+        """One step of Adam over a batch of noise levels; the loss before it."""
+        with torch.enable_grad(), self.backbone.lock:
+            if self.settings.shuffle_looks:
+                self.latents = self.backbone.encode(shuffle_looks(self.clip.frames, self.generator))
+            if self.lora is not None:
+                self._learn_looks()
+            with self.backbone.playing(self.live), self.lora.on(False) if self.lora else nullcontext():
+                loss = self.loss(*self._predict(self.latents), self.generator)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+        return float(loss.detach())
+
+    def sample(self, prompt: str) -> Clip:
+        """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
+        backbone = self.backbone
+        motion = without_looks(
+            self.live.motion(MotionInfo(version=self.live.version)), backbone.default_looks
+        )
+        noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(self.settings.seed))
+        text = backbone.encode_text(["", prompt])
+        processors = backbone.processors(motion)
+        path = denoise(
+            backbone, processors, noise.to(backbone.device), text, backbone.spec.guidance, SAMPLE_STEPS
+        )
+        *_, (_, latents, _) = path
+        return Clip(backbone.decode(latents), backbone.fps)
+
+    def _predict(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The model's output for the latents at random noise levels, one from each part of their range."""
+        count, total = self.settings.noise_levels, len(self.backbone.alphas_cumprod)
+        share = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
+        t = (share * total).long().clamp(max=total - 1)
+        alpha_bar = self.backbone.alphas_cumprod[t].view(-1, 1, 1, 1, 1).to(latents)
+        clean = latents.expand(count, -1, -1, -1, -1)
+        noise = torch.randn(clean.shape, generator=self.generator).to(latents)
+        noisy = alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
+        output = self.backbone.predict(noisy, t, self.text.expand(count, -1, -1))
+        return output, TARGETS[self.backbone.prediction_type](clean, noise, alpha_bar)
+
+    def _learn_looks(self) -> None:
+        """One step of the LoRA on a random frame by itself, where there is no motion to learn."""
+        frame = int(torch.randint(self.latents.shape[2], (), generator=self.generator))
+        with self.lora.on(True):
+            output, target = self._predict(self.latents[:, :, frame : frame + 1])
+            self.lora_optimiser.zero_grad()
+            torch.nn.functional.mse_loss(output, target).backward()
+            self.lora_optimiser.step()
+
+
+def _site_names(backbone: Backbone, settings: InversionSettings, latents: Tensor, text: Tensor) -> list[str]:
+    if settings.sites == "all":
+        return list(backbone.sites)
+    if settings.sites == "local":
+        return local_sites(attention_maps(backbone, latents, text))
+    if unknown := [name for name in settings.sites if name not in backbone.sites]:
+        raise SettingsError(f"no site {', '.join(unknown)}; {backbone.name} has {', '.join(backbone.sites)}")
+    return list(settings.sites)
+
+
+def _info(backbone: Backbone, clip: Clip, settings: InversionSettings, prompt: str) -> MotionInfo:
+    from motion_studio.video.tracks import camera_curve, track_object
+
+    path = track_object(clip)
+    camera = camera_curve(clip)
+    return MotionInfo(
+        base=backbone.name,
+        base_hash=backbone.weights_hash,
+        version=settings.version,
+        fps=clip.fps,
+        prompt=prompt,
+        latent_size=backbone.latent_size,
+        settings=settings.to_json(),
+        path=_rows(path),
+        camera=_rows(camera),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _rows(curve: Tensor) -> list[list[float]]:
+    """A curve (N, k) as rounded numbers for the motion's provenance."""
+    return [[round(number, 5) for number in row] for row in curve.tolist()]
