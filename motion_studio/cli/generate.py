@@ -11,7 +11,7 @@ from motion_studio.cli.inputs import changed, motion_path, output, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.settings import GenerationSettings
-from motion_studio.studio.library import Library
+from motion_studio.studio.library import Library, shown_scale
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.motion_file import read_motion
@@ -27,7 +27,7 @@ def generate(arguments: argparse.Namespace) -> None:
     out = output(arguments.out, ".mp4")
     started = time.monotonic()
     made = _again(arguments) if arguments.recipe else _new(arguments)
-    write_clip(out, made.clip, made.recipe)
+    write_clip(out, made.clip, made.recipe, scale=shown_scale(made.clip))
     seconds = round(time.monotonic() - started, 2)
     size = f"{made.clip.num_frames} frames of {made.clip.width}x{made.clip.height}"
     result = {"video": str(out), "seconds": seconds, "recipe": made.recipe}

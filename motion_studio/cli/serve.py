@@ -7,6 +7,11 @@ import argparse
 
 def serve(arguments: argparse.Namespace) -> None:
     """Open the studio and keep it open until interrupted."""
-    from motion_studio.ui.app import serve as open_studio
+    from motion_studio.studio.studio import Studio
+    from motion_studio.ui.app import launch
 
-    open_studio(host=arguments.host, port=arguments.port, data=arguments.data)
+    studio = Studio(arguments.data)
+    try:
+        launch(studio, arguments.host, arguments.port)
+    finally:
+        studio.close()

@@ -27,6 +27,7 @@ DATA_VARIABLE = "MOTION_STUDIO_DATA"
 STARTERS = Path(__file__).resolve().parents[2] / "presets" / "motions"
 SUFFIXES = (".safetensors", ".mp4", ".webp")
 MAX_NAME = 64
+SHOWN_PIXELS = 256
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -162,7 +163,7 @@ class Library:
 
         title = slug(str(recipe.get("settings", {}).get("prompt") or "render"))[:40].rstrip("-")
         path = self._renders / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{title}.mp4"
-        write_clip(path, clip, recipe)
+        write_clip(path, clip, recipe, scale=shown_scale(clip))
         return path
 
     def renders(self) -> list[Path]:
@@ -196,8 +197,13 @@ def save_reference(path: Path, reference: Clip) -> None:
     """Write the loop and the thumbnail that go beside the motion file `path`."""
     from motion_studio.video.files import write_clip, write_thumbnail
 
-    write_clip(path.with_suffix(".mp4"), reference)
+    write_clip(path.with_suffix(".mp4"), reference, scale=shown_scale(reference))
     write_thumbnail(path.with_suffix(".webp"), reference)
+
+
+def shown_scale(clip: Clip) -> int:
+    """By what whole number a small clip is enlarged in a file, so that players show it well."""
+    return max(1, SHOWN_PIXELS // max(clip.height, clip.width))
 
 
 def _files(folder: Path, suffix: str = ".safetensors") -> list[Path]:
