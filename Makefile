@@ -28,11 +28,11 @@ figures: .venv/.installed  ## the tables of the README
 $(PY):
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Motion Studio needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
-	"$(PYTHON)" -m venv .venv
+	"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 2; }
 
 # Stamps: a second run installs nothing unless the requirements changed.
 .venv/.installed: requirements.txt | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt requirements.txt | $(PY)
