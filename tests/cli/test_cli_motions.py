@@ -35,36 +35,8 @@ def motions(tmp_path, monkeypatch):
     return [small_motion(1), small_motion(2)]
 
 
-@pytest.fixture
-def run(capsys):
-    """Run a command; its exit code, stdout and stderr."""
-
-    def run(*argv: str):
-        code = main([str(argument) for argument in argv])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-def run_json(run, *argv):
-    code, out, err = run(*argv, "--json")
-    assert code == 0, err
-    return json.loads(out)
-
-
-def assert_refused(result, *words):
-    code, out, err = result
-    assert code == 2
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
-
-
-def test_mix_adds_up(motions, run):
-    result = run_json(run, "mix", "a.safetensors:1.0", "b.safetensors:-0.5", "--out", "c.safetensors")
+def test_mix_adds_up(motions, run_json):
+    result = run_json("mix", "a.safetensors:1.0", "b.safetensors:-0.5", "--out", "c.safetensors")
     assert read_motion("c.safetensors").hash() == blend([(motions[0], 1.0), (motions[1], -0.5)]).hash()
     assert result["hash"] == read_motion("c.safetensors").hash()
     assert result["rank"] == 4
@@ -72,9 +44,9 @@ def test_mix_adds_up(motions, run):
     assert parents == [motion.hash() for motion in motions]
 
 
-def test_edit_acts_in_the_order_given(motions, run):
+def test_edit_acts_in_the_order_given(motions, run_json):
     steps = ["--turn", "90", "--reverse", "--move", "-0.1,0", "--speed", "-0.5", "--turn=-90"]
-    result = run_json(run, "edit", "a.safetensors", *steps, "--out", "c.safetensors")
+    result = run_json("edit", "a.safetensors", *steps, "--out", "c.safetensors")
     operations = [step["operation"] for step in result["lineage"]]
     names = [operation["op"] for operation in operations if operation["op"] != "without_looks"]
     assert names == ["turn", "reverse", "move", "speed", "turn"]
@@ -98,16 +70,16 @@ def test_twice_is_once(motions, run):
         assert read_motion("c.safetensors").hash() == motions[0].hash()
 
 
-def test_compact_says_what_it_kept(motions, run):
+def test_compact_says_what_it_kept(motions, run, run_json):
     run("mix", "a.safetensors", "b.safetensors", "--out", "c.safetensors")
-    result = run_json(run, "edit", "c.safetensors", "--compact", "1", "--out", "d.safetensors")
+    result = run_json("edit", "c.safetensors", "--compact", "1", "--out", "d.safetensors")
     assert result["rank"] == 1
     assert 0 < result["energy_kept"] < 1
     assert "of the energy kept" in run("edit", "c.safetensors", "--compact", "1", "--out", "d.safetensors")[1]
 
 
-def test_inspect(motions, run):
-    facts = run_json(run, "inspect", "a.safetensors")
+def test_inspect(motions, run, run_json):
+    facts = run_json("inspect", "a.safetensors")
     assert facts["base"] == "toybox"
     assert facts["frames"] == 4
     assert facts["hash"] == motions[0].hash()
@@ -118,9 +90,9 @@ def test_inspect(motions, run):
     assert err == ""
 
 
-def test_motions_lists_the_library(motions, run, tmp_path):
+def test_motions_lists_the_library(motions, run, tmp_path, run_json):
     write_motion(tmp_path / "data" / "motions" / "mine.safetensors", motions[0])
-    names = {entry["name"]: entry for entry in run_json(run, "motions")["motions"]}
+    names = {entry["name"]: entry for entry in run_json("motions")["motions"]}
     assert names["mine"]["title"] == "motion 1"
     assert "mine" in run("motions")[1]
     assert run("edit", "mine", "--reverse", "--out", "c.safetensors")[0] == 0
@@ -152,11 +124,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("line,word", BAD.values(), ids=BAD)
-def test_bad_input_is_one_line(motions, run, tmp_path, line, word):
+def test_bad_input_is_one_line(motions, tmp_path, line, word, refused):
     (tmp_path / "text.txt").write_text("a text, and long enough to hold what may be taken for a header")
     (tmp_path / "data").mkdir()
     before = sorted(path.name for path in tmp_path.iterdir())
-    assert_refused(run(*line.split()), word)
+    refused(word, *line.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
@@ -171,16 +143,16 @@ def test_values_that_look_like_flags():
     assert arguments.operations == [{"op": "move", "x": -0.5, "y": -1}]
 
 
-def test_operations_of_one_call_are_not_in_the_next(motions, run):
+def test_operations_of_one_call_are_not_in_the_next(motions, run_json):
     for _ in range(2):
-        result = run_json(run, "edit", "a.safetensors", "--reverse", "--out", "c.safetensors")
+        result = run_json("edit", "a.safetensors", "--reverse", "--out", "c.safetensors")
         assert len(result["lineage"]) == 1
 
 
-def test_from_the_shell(motions):
+def test_from_the_shell(motions, run):
     def shell(*argv):
         command = [sys.executable, "-m", "motion_studio", *argv]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     good = shell("inspect", "a.safetensors", "--json")
@@ -189,4 +161,12 @@ def test_from_the_shell(motions):
     bad = shell("inspect", "nowhere.safetensors")
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr.count("\n") == 1
-    assert shell("--help").returncode == 0
+
+
+def test_help_says_what_there_is(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for command in "invert generate mix edit measure inspect bases motions demo serve".split():
+        assert command in shown
