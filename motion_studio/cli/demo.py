@@ -14,10 +14,10 @@ from motion_studio.cli.output import figures, play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import GenerationSettings, preset
 from motion_studio.studio.invert import invert
-from motion_studio.studio.library import save_reference, shown_scale
+from motion_studio.studio.library import STARTERS, save_reference, shown_scale
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.mix import Mix, Track
-from motion_studio.studio.motion_file import write_motion
+from motion_studio.studio.motion_file import read_info, write_motion
 from motion_studio.studio.render import render
 from motion_studio.video.clip import fit
 from motion_studio.video.files import read_clip, side_by_side, write_clip
@@ -32,7 +32,8 @@ def demo(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file, a folder is needed.")
-    clip = read_clip(arguments.clip or _first_clip())
+    path = Path(arguments.clip) if arguments.clip else _first_clip()
+    clip = read_clip(path)
     learning = changed(preset(arguments.preset), arguments, preview_every=0)
     backbone = Manager(arguments.device).backbone(arguments.base)
     reference = fit(clip, backbone.frames, backbone.height, backbone.width, backbone.fps)
@@ -40,7 +41,7 @@ def demo(arguments: argparse.Namespace) -> None:
     settings = GenerationSettings(arguments.prompt or PROMPT, guidance=backbone.spec.guidance)
 
     started = time.monotonic()
-    motion = play(invert(backbone, reference, learning), arguments.quiet)
+    motion = play(invert(backbone, reference, learning, _words(arguments, path)), arguments.quiet)
     learnt = time.monotonic()
     date = datetime.now().astimezone().isoformat(timespec="seconds")
     motion = write_motion(out / "motion.safetensors", motion.replace_info(title="Demo", date=date))
@@ -72,6 +73,14 @@ def _first_clip() -> Path:
     if not clips:
         raise InputError("No clip ships here (assets/clips/*.mp4): give one by --clip.")
     return clips[0]
+
+
+def _words(arguments: argparse.Namespace, clip: Path) -> str:
+    """What the clip shows: as given, or as the starter motion learnt from the same clip says."""
+    starter = STARTERS / f"{clip.stem}.safetensors"
+    if arguments.clip_prompt is not None or arguments.clip or not starter.is_file():
+        return arguments.clip_prompt or ""
+    return read_info(starter).prompt
 
 
 def _lines(report: dict[str, Any], files: list[str]) -> list[str]:

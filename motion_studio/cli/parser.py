@@ -216,6 +216,7 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip", metavar="CLIP", help="another clip (the first that ships)")
+    parser.add_argument("--clip-prompt", metavar="TEXT", help="what the clip shows")
     parser.add_argument("--prompt", help="what the new video shows")
     _add_base(parser)
     parser.add_argument(

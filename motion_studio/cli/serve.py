@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from motion_studio.ui import app
+
 
 def serve(arguments: argparse.Namespace) -> None:
     """Open the studio and keep it open until interrupted."""
-    from motion_studio.studio.studio import Studio
-    from motion_studio.ui.app import launch
-
-    studio = Studio(arguments.data)
-    try:
-        launch(studio, arguments.host, arguments.port)
-    finally:
-        studio.close()
+    app.serve(arguments.host, arguments.port, arguments.data)

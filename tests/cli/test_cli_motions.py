@@ -168,5 +168,16 @@ def test_help_says_what_there_is(capsys):
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in "invert generate mix edit measure inspect bases motions demo serve".split():
+    for command in [
+        "invert",
+        "generate",
+        "mix",
+        "edit",
+        "measure",
+        "inspect",
+        "bases",
+        "motions",
+        "demo",
+        "serve",
+    ]:
         assert command in shown
