@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_backbone, tiny_pipeline
+
+from motion_studio.backbones import base, toybox
+from motion_studio.backbones.animatediff import AnimateDiffBackbone
+from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
+from motion_studio.backbones.spatial_lora import spatial_lora
+from motion_studio.errors import InputError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+def test_sites_and_their_grids(backbone):
+    assert len(backbone.sites) == 14
+    assert all("motion_modules" in name for name in backbone.sites)
+    grids = [site.grid for site in backbone.sites.values()]
+    assert grids[:2] == [(8, 8)] * 2 and grids[-1] == (8, 8) and (4, 4) in grids
+    assert next(iter(backbone.sites)).startswith("down_blocks.0")
+    assert {site.channels for site in backbone.sites.values()} == {8, 16}
+    assert not any(module._forward_pre_hooks for module in backbone.unet.modules())
+
+
+def test_encode_and_decode(backbone):
+    frames = torch.rand(4, 3, 32, 32)
+    latents = backbone.encode(frames)
+    assert latents.shape == (1, 4, 4, 8, 8)
+    one = backbone.pipe.vae.encode(2 * frames[2:3] - 1).latents
+    assert torch.allclose(latents[:, :, 2], one, atol=1e-5)
+    decoded = backbone.decode(latents)
+    assert decoded.shape == frames.shape and decoded.min() >= 0 and decoded.max() <= 1
+    video = backbone.pipe.decode_latents(latents)[0].transpose(0, 1)
+    assert torch.allclose(decoded, (video / 2 + 0.5).clamp(0, 1), atol=1e-6)
+
+
+def test_each_prompt_is_encoded_once_and_as_the_pipeline_does(backbone, monkeypatch):
+    wanted, negative = backbone.pipe.encode_prompt("red ball", "cpu", 1, True, negative_prompt="")
+    got = backbone.encode_text(["", "red ball"])
+    assert torch.allclose(got, torch.cat([negative, wanted]), atol=1e-6)
+    monkeypatch.setattr(backbone.pipe, "text_encoder", None)
+    assert torch.equal(backbone.encode_text(["red ball"])[0], got[1])
+
+
+def test_predicting_one_by_one_or_as_a_batch(backbone):
+    latents, t = torch.randn(2, 4, 4, 8, 8), torch.tensor([100, 900])
+    text = backbone.encode_text(["a", "b"])
+    with torch.no_grad():
+        both = backbone.predict(latents, t, text)
+        second = backbone.predict(latents[1:], 900, text[1:])
+    assert torch.allclose(both[1:], second, atol=1e-5)
+
+
+def test_the_hash_is_of_the_weights_alone():
+    one, same, other = tiny_backbone(), tiny_backbone("epsilon"), tiny_backbone(seed=1)
+    assert one.weights_hash == same.weights_hash != other.weights_hash
+    assert len(one.weights_hash) == 64
+
+
+def test_the_registry():
+    with pytest.raises(SettingsError, match="toybox"):
+        base.load("tyobox")
+
+
+def test_loading_from_a_folder(tmp_path, backbone):
+    spec = base.BASES["toybox"]
+    with pytest.raises(InputError, match="make assets"):
+        toybox.load(spec, "cpu", tmp_path / "none")
+    pipe = tiny_pipeline()
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        part.half()
+    pipe.save_pretrained(tmp_path / "half")
+    loaded = toybox.load(spec, "cpu", tmp_path / "half")
+    assert isinstance(loaded, AnimateDiffBackbone) and loaded.dtype == torch.float32
+    assert loaded.weights_hash == backbone.weights_hash
+    assert not loaded.unet.training and not any(part.requires_grad for part in loaded.unet.parameters())
+
+
+def test_a_lora_leaves_nothing_behind(backbone):
+    unet, latents, text = backbone.unet, torch.randn(1, 4, 4, 8, 8), backbone.encode_text(["a"])
+
+    def out():
+        with torch.no_grad():
+            return backbone.predict(latents, 500, text)
+
+    bare, modules, state = out(), dict(unet.named_modules()), unet.state_dict()
+    drawn = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="on purpose"), spatial_lora(unet, seed=0) as lora:
+        assert torch.equal(drawn, torch.get_rng_state())
+        named = [name for name, _ in unet.named_parameters() if "lora" in name]
+        assert named and not any("motion_modules" in name for name in named)
+        with lora.on(True):
+            backbone.predict(latents, 500, text).square().mean().backward()
+            assert all(part.grad is not None for part in lora.parameters)
+            with torch.no_grad():
+                for part in lora.parameters:
+                    part.add_(0.5)
+        with lora.on(False):
+            assert not torch.equal(out(), bare)
+            assert not any(part.requires_grad for part in unet.parameters())
+        assert torch.equal(out(), bare)
+        raise RuntimeError("on purpose")
+    after = unet.state_dict()
+    assert torch.equal(out(), bare) and state.keys() == after.keys()
+    assert all(after[name] is tensor or torch.equal(after[name], tensor) for name, tensor in state.items())
+    assert all(dict(unet.named_modules())[name] is module for name, module in modules.items())
+    assert not any(part.requires_grad for part in unet.parameters())
+
+
+def test_attention_maps(backbone):
+    latents, text = torch.randn(1, 4, 4, 8, 8), backbone.encode_text([""])
+    before = {name: layer.processor for name, layer in backbone.layers.items()}
+    maps = attention_maps(backbone, latents, text)
+    assert maps.keys() == backbone.sites.keys()
+    for attention in maps.values():
+        assert attention.shape == (4, 4) and torch.allclose(attention.sum(-1), torch.ones(4), atol=1e-4)
+    assert all(layer.processor is before[name] for name, layer in backbone.layers.items())
+    assert 0 < len(local_sites(maps)) < len(maps)
+
+
+def test_locality():
+    columns = torch.zeros(8, 8)
+    columns[:, 0] = columns[:, -1] = 0.5
+    assert locality(torch.eye(8)) == pytest.approx(1)
+    assert locality(torch.full((8, 8), 1 / 8)) == pytest.approx(0, abs=1e-6)
+    assert locality(columns) < 0

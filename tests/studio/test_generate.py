@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+import torch
+from tiny import tiny_backbone
+
+from motion_studio.errors import Cancelled, IncompatibleMotion, InputError
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done, Preview, Progress
+from motion_studio.studio.generate import _inverted, denoise, generate, played, recipe
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture(scope="module")
+def motion(backbone):
+    generator, frames = torch.Generator().manual_seed(1), backbone.frames
+    sites = {
+        site.name: SiteEmbedding(
+            torch.randn(frames, site.channels, generator=generator),
+            torch.randn(1, site.grid[0] * site.grid[1], 2, generator=generator),
+            torch.randn(2, frames, site.channels, generator=generator),
+            site.grid,
+        )
+        for site in backbone.sites.values()
+    }
+    return Motion(sites, MotionInfo(title="Wave", base="tiny", base_hash=backbone.weights_hash))
+
+
+def made(*args, **kwargs):
+    *_, last = generate(*args, **kwargs)
+    assert isinstance(last, Done)
+    return last.result.frames
+
+
+def settings(**changes) -> GenerationSettings:
+    return GenerationSettings(**{"prompt": "a red ball", "steps": 3, "guidance": 2.0, **changes})
+
+
+def test_bare_it_is_what_the_pipeline_makes(backbone):
+    noise = torch.randn(1, 4, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    for guidance in (1.0, 3.0):
+        video = backbone.pipe(
+            prompt="a red ball",
+            negative_prompt="blue",
+            num_frames=4,
+            height=32,
+            width=32,
+            num_inference_steps=3,
+            guidance_scale=guidance,
+            latents=noise,
+            output_type="pt",
+        ).frames[0]
+        ours = made(backbone, settings(seed=5, guidance=guidance, negative_prompt="blue"))
+        assert torch.allclose(ours, video, atol=1e-4)
+
+
+def test_events(backbone, motion):
+    events = list(generate(backbone, settings(steps=4), motion, preview_every=2))
+    assert [event.step for event in events if isinstance(event, Progress)] == [0, 1, 2, 3, 4]
+    (preview,) = (event for event in events if isinstance(event, Preview))
+    assert preview.step == 2 and preview.clip.frames.shape == (4, 3, 32, 32)
+    assert events[-1].result.fps == backbone.fps
+
+
+def test_each_setting_counts_and_a_seed_repeats(backbone, motion):
+    same = made(backbone, settings(), motion)
+    assert torch.equal(same, made(backbone, settings(), motion))
+    for change in (
+        {"seed": 1},
+        {"prompt": "blue"},
+        {"negative_prompt": "blue"},
+        {"guidance": 5.0},
+        {"strength": 0.3},
+        {"looks": "raw"},
+        {"looks": "difference"},
+        {"motion_type": "camera"},
+        {"steps": 2},
+    ):
+        assert not torch.equal(same, made(backbone, settings(**change), motion)), change
+    assert torch.equal(same, made(backbone, settings(looks="centre", motion_type="object"), motion))
+    assert torch.equal(made(backbone, settings()), made(backbone, settings()))
+
+
+def test_without_strength_the_motion_is_gone(backbone, motion):
+    assert torch.allclose(made(backbone, settings(strength=0), motion), made(backbone, settings()), atol=1e-4)
+
+
+def test_other_lengths(backbone, motion):
+    assert made(backbone, settings(frames=6), motion).shape == (6, 3, 32, 32)
+
+
+def test_the_noise_prior(backbone, motion):
+    with pytest.raises(InputError, match="reference"):
+        made(backbone, settings(noise_prior=0.5), motion)
+    latents = backbone.encode(torch.rand(4, 3, 32, 32))
+    fresh = made(backbone, settings(), motion, latents)
+    prior = made(backbone, settings(noise_prior=0.5), motion, latents)
+    assert not torch.equal(fresh, prior)
+    with pytest.raises(InputError, match="one shape"):
+        made(backbone, settings(noise_prior=0.5, frames=6), motion, latents)
+
+
+def test_inverted_noise_makes_the_clip_again(backbone):
+    latents = 0.3 * torch.randn(1, 4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    steps = 24
+    job = _inverted(backbone, latents, steps, None)
+    try:
+        while True:
+            next(job)
+    except StopIteration as end:
+        noise = end.value
+    text = backbone.encode_text(["", ""])
+    *_, (_, again, _) = denoise(backbone, {}, noise, text, 1.0, steps)
+    chance = denoise(backbone, {}, torch.randn_like(noise), text, 1.0, steps)
+    *_, (_, other, _) = chance
+    assert (again - latents).square().mean() < 0.2 * (other - latents).square().mean()
+
+
+def test_cancelling_ends_within_a_step(backbone, motion):
+    cancel, steps = threading.Event(), []
+    with pytest.raises(Cancelled):
+        for event in generate(backbone, settings(steps=50), motion, cancel=cancel):
+            steps.append(event.step)
+            if event.step == 2:
+                cancel.set()
+    assert steps == [0, 1, 2]
+
+
+def test_a_dropped_clip_leaves_the_model_bare(backbone, motion):
+    processors = backbone.unet.attn_processors
+    job = generate(backbone, settings(steps=50), motion)
+    for _ in range(3):
+        next(job)
+        assert backbone.unet.attn_processors == processors
+    job.close()
+
+
+def test_a_motion_of_another_base_is_refused(backbone, motion):
+    other = motion.replace_info(base_hash="f" * 64)
+    with pytest.raises(IncompatibleMotion, match="ffffffff"):
+        made(backbone, settings(), other)
+
+
+def test_camera_plays_no_value_embedding(backbone, motion):
+    ready = played(backbone, settings(motion_type="camera"), motion)
+    assert all(processor.dense is None for processor in ready.values())
+    assert all(processor.dense is not None for processor in played(backbone, settings(), motion).values())
+
+
+def test_the_recipe_is_json(backbone, motion):
+    written = json.loads(json.dumps(recipe(backbone, settings(), motion)))
+    assert GenerationSettings.from_json(written["settings"]) == settings()
+    assert written["base_hash"] == backbone.weights_hash and written["motion"]["hash"] == motion.hash()
+    assert "motion" not in recipe(backbone, settings())

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from tiny import tiny_backbone
+
+from motion_studio.errors import Cancelled, SettingsError
+from motion_studio.settings import InversionSettings
+from motion_studio.studio import invert as module
+from motion_studio.studio.events import Done, LossPoint, Preview, Progress
+from motion_studio.studio.invert import invert
+from motion_studio.video.clip import Clip
+
+QUICK = InversionSettings(steps=3, preview_every=0, learning_rate=0.05)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A bright square that moves to the right."""
+    frames = torch.full((4, 3, 32, 32), 0.2)
+    for n in range(4):
+        frames[n, :, 10:20, 3 + 5 * n : 13 + 5 * n] = torch.tensor([0.9, 0.3, 0.1])[:, None, None]
+    return Clip(frames, 8.0)
+
+
+def bare(backbone):
+    latents = torch.linspace(-1, 1, 4 * 4 * 64).view(1, 4, 4, 8, 8)
+    with torch.no_grad():
+        return backbone.predict(latents, 500, backbone.encode_text(["x"]))
+
+
+def learnt(*args, **kwargs):
+    *_, last = invert(*args, **kwargs)
+    assert isinstance(last, Done)
+    return last.result
+
+
+def test_events_and_provenance(backbone, clip):
+    settings = InversionSettings(steps=4, preview_every=2)
+    before = bare(backbone)
+    events = []
+    for event in invert(backbone, clip, settings, "a red ball"):
+        events.append(event)
+        assert torch.equal(bare(backbone), before)  # between two events the model is bare
+    assert [event.step for event in events if isinstance(event, LossPoint)] == [1, 2, 3, 4]
+    assert [event.step for event in events if isinstance(event, Progress)] == [0, 1, 2, 3, 4]
+    previews = [event.clip.frames for event in events if isinstance(event, Preview)]
+    assert len(previews) == 2 and not torch.equal(*previews)
+    motion = events[-1].result
+    info = motion.info
+    assert (info.base, info.base_hash, info.version) == ("tiny", backbone.weights_hash, "v2")
+    assert (info.prompt, info.fps, info.latent_size) == ("a red ball", 8.0, (8, 8))
+    assert InversionSettings.from_json(info.settings) == settings
+    assert len(info.losses) == 4 and len(info.path) == 4 and len(info.camera) == 4 and info.date
+    assert motion.rank == 2 and motion.sites.keys() == backbone.sites.keys()
+    assert not any(site.qk.requires_grad for site in motion.sites.values())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"version": "v2"},
+        {"version": "v1"},
+        {"loss": "debiased"},
+        {"hybrid": True},
+        {"sites": "local", "noise_levels": 1},
+    ],
+)
+def test_a_few_steps_lower_the_loss_on_a_fixed_batch(backbone, clip, settings, monkeypatch):
+    before, keys = bare(backbone), set(backbone.unet.state_dict())
+    fixed = torch.Generator()
+
+    def same_draws(learner, latents, _predict=module._Learner._predict):
+        learner.generator = fixed.manual_seed(0)
+        return _predict(learner, latents)
+
+    monkeypatch.setattr(module._Learner, "_predict", same_draws)
+    chosen = InversionSettings(**{"steps": 6, "preview_every": 0, **settings})
+    motion = learnt(backbone, clip, chosen, "a red ball")
+    assert motion.info.losses[3] < motion.info.losses[0]
+    assert motion.info.version == chosen.version
+    assert torch.equal(bare(backbone), before) and set(backbone.unet.state_dict()) == keys
+    assert not any(part.requires_grad for part in backbone.unet.parameters())
+
+
+def test_a_seed_learns_the_same_again(backbone, clip):
+    one, two = (learnt(backbone, clip, QUICK) for _ in range(2))
+    other = learnt(backbone, clip, InversionSettings(**{**QUICK.to_json(), "seed": 1}))
+    assert one.hash() == two.hash() != other.hash()
+
+
+def test_shuffled_looks_are_drawn_anew_and_take_no_prompt(backbone, clip, monkeypatch):
+    seen, prompts = [], []
+    encode, encode_text = backbone.encode, backbone.encode_text
+    monkeypatch.setattr(backbone, "encode", lambda frames: seen.append(frames) or encode(frames))
+    monkeypatch.setattr(backbone, "encode_text", lambda texts: prompts.extend(texts) or encode_text(texts))
+    settings = InversionSettings(steps=2, preview_every=0, shuffle_looks=True)
+    learnt(backbone, clip, settings, "a red ball")
+    assert prompts == [""] and not torch.equal(seen[-1], seen[-2])
+
+
+def test_an_other_clip_is_fitted(backbone):
+    motion = learnt(backbone, Clip(torch.rand(9, 3, 40, 50), 24.0), QUICK)
+    assert motion.frames == 4
+
+
+def test_cancel_and_stop(backbone, clip):
+    before, cancel, stop = bare(backbone), threading.Event(), threading.Event()
+    with pytest.raises(Cancelled):
+        for event in invert(backbone, clip, InversionSettings(steps=50, hybrid=True), cancel=cancel):
+            if isinstance(event, LossPoint):
+                cancel.set()
+    assert torch.equal(bare(backbone), before)
+    for event in invert(backbone, clip, InversionSettings(steps=50), stop=stop):
+        if isinstance(event, LossPoint) and event.step == 2:
+            stop.set()
+    assert len(event.result.info.losses) == 2
+
+
+def test_a_job_that_is_dropped_leaves_the_model_bare(backbone, clip):
+    before = bare(backbone)
+    job = invert(backbone, clip, InversionSettings(steps=50, hybrid=True))
+    for _ in range(4):
+        next(job)
+    assert torch.equal(bare(backbone), before)
+    job.close()
+    assert torch.equal(bare(backbone), before)
+    assert not any("lora" in name for name in backbone.unet.state_dict())
+
+
+def test_named_sites(backbone, clip):
+    names = list(backbone.sites)[2:4]
+    motion = learnt(backbone, clip, InversionSettings(steps=1, preview_every=0, sites=tuple(names)))
+    assert list(motion.sites) == names
+    with pytest.raises(SettingsError, match="nowhere"):
+        learnt(backbone, clip, InversionSettings(sites=("nowhere",)))
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample"])
+def test_other_prediction_types(clip, prediction_type):
+    motion = learnt(tiny_backbone(prediction_type), clip, QUICK)
+    assert len(motion.info.losses) == 3
+
+
+def test_targets_are_what_the_prediction_means():
+    from motion_studio.motion.noise import predicted
+
+    clean, noise = torch.randn(2, 1, 4, 2, 3, 3)
+    for name, target in module.TARGETS.items():
+        noisy = 0.3**0.5 * clean + 0.7**0.5 * noise
+        found = predicted(noisy, target(clean, noise, 0.3), 0.3, name)
+        assert torch.allclose(found[0], clean, atol=1e-5) and torch.allclose(found[1], noise, atol=1e-5)
