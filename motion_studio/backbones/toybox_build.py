@@ -12,13 +12,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 MAX_TOKENS = 32
+LATENT_CHANNELS = 8
 WIDTHS = (48, 96, 128)
 TEXT_WIDTH = 96
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def build_tokenizer(words: list[str]) -> CLIPTokenizer:
-    """Return a CLIP tokenizer in which each of `words` is one token and any other text falls apart into bytes.
+    """Return a CLIP tokenizer in which each of `words` is one token and other text falls apart into bytes.
 
     The merges come from byte-pair encoding (Sennrich et al., arXiv 1508.07909) run until every word is whole.
     """
@@ -49,13 +50,13 @@ def _merge(piece: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def build_autoencoder() -> AutoencoderTiny:
-    """Return the autoencoder: no normalisation layers (they lose small objects' colours), factor 4, 4 channels."""
+    """Return the autoencoder: no normalisation layers (they lose small objects' colours), factor 4."""
     return AutoencoderTiny(
         encoder_block_out_channels=(32, 32, 32),
         decoder_block_out_channels=(32, 32, 32),
-        num_encoder_blocks=(1, 1, 2),
-        num_decoder_blocks=(2, 1, 1),
-        latent_channels=4,
+        num_encoder_blocks=(0, 3, 3),
+        num_decoder_blocks=(3, 3, 1),
+        latent_channels=LATENT_CHANNELS,
         scaling_factor=1.0,
     )
 
@@ -64,8 +65,8 @@ def build_unet(text_width: int) -> UNetMotionModel:
     """Return the denoiser; spatial attention only where the picture is 8 × 8 and 4 × 4, for speed."""
     return UNetMotionModel(
         sample_size=16,
-        in_channels=4,
-        out_channels=4,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
         down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion", "CrossAttnDownBlockMotion"),
         up_block_types=("CrossAttnUpBlockMotion", "CrossAttnUpBlockMotion", "UpBlockMotion"),
         block_out_channels=WIDTHS,
@@ -117,12 +118,12 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
 
 
 def plain_attention(unet: UNetMotionModel) -> None:
-    """Use matrix-product attention everywhere: at sequences this short it is faster in backward on a processor."""
+    """Use matrix-product attention everywhere: on sequences this short its backward is faster on a processor."""
     unet.set_attn_processor(AttnProcessor())
 
 
 def export(pipe: AnimateDiffPipeline, folder: str) -> None:
-    """Write a pipeline as half-precision safetensors that plain `AnimateDiffPipeline.from_pretrained` loads."""
+    """Write a pipeline as half-precision safetensors that `AnimateDiffPipeline.from_pretrained` loads."""
     parts = {
         **pipe.components,
         **{k: deepcopy(pipe.components[k]).half() for k in ("unet", "vae", "text_encoder")},

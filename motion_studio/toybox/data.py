@@ -1,4 +1,4 @@
-"""Training data of the built-in model: rendered frames for the autoencoder, encoded clips for the denoiser."""
+"""Training data of the built-in model: frames for the autoencoder, encoded clips for the denoiser."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from motion_studio.motion.looks import shuffle_looks
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
 from motion_studio.toybox.world import render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.6, 0.05, 0.05, 0.06
-"""Shares of the clips: motion in the caption (where it has a name), odd colours, no caption, a word left out."""
+"""Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
 
-def odd_colours(frames: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return frames (F, 3, H, W) under a random colour matrix with sign flips about mid-grey."""
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    matrix = torch.tensor(turn * rng.uniform(0.6, 1.1, (3, 1)), dtype=frames.dtype)
-    return (0.5 + torch.einsum("ij,fjhw->fihw", matrix, frames - 0.5)).clamp(0, 1)
+def seeded(rng: np.random.Generator) -> torch.Generator:
+    """Return a torch generator whose seed is drawn from `rng`."""
+    return torch.Generator().manual_seed(int(rng.integers(2**31)))
 
 
 def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
-    """Return (scenes · frames, 3, 64, 64) in [0, 1] for the autoencoder, two in five of them in odd colours."""
+    """Return (scenes · frames, 3, 64, 64) in [0, 1] for the autoencoder, a quarter of them in odd colours."""
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(scenes):
         picture = render(sample_scene(int(rng.integers(HELD_OUT)), frames)).frames
-        out.append(odd_colours(picture, rng) if rng.uniform() < 0.4 else picture)
+        out.append(shuffle_looks(picture, seeded(rng)) if rng.uniform() < 0.25 else picture)
     return torch.cat(out)
 
 
@@ -38,7 +37,7 @@ def training_clip(seed: int) -> tuple[Tensor, str]:
     frames = render(scene).frames
     chance = rng.uniform()
     if chance < SHUFFLED:
-        return odd_colours(frames, rng), ""
+        return shuffle_looks(frames, seeded(rng)), ""
     if chance < SHUFFLED + DROPPED:
         return frames, ""
     if chance < SHUFFLED + DROPPED + SHORTENED:

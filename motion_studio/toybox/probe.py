@@ -1,7 +1,7 @@
 """Reads colour, shape, pose and motion back from a toybox clip without any learnt model.
 
-Objects are brighter than every ground, so a soft mask comes from the brightest channel. Shape and pose are matched
-against the renderer's own shapes; `obeys` says whether a motion is the one that words name.
+Objects are brighter than every ground, so a soft mask comes from the brightest channel. Shape and pose are
+matched against the renderer's own shapes; `obeys` says whether a motion is the one that words name.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def read(clip: Clip) -> Reading | None:
 
 
 def _centres(mask: Tensor) -> Tensor:
-    """Return the masks' centres, (F, 2) in fractions of the width; a frame without a mask takes its neighbour's."""
+    """Return the masks' centres, (F, 2) in fractions of the width; a frame without one takes its neighbour's."""
     axis = (torch.arange(mask.shape[-1]) + 0.5) / mask.shape[-1]
     total = mask.sum((1, 2))
     centre = (
@@ -88,7 +88,7 @@ def _colour(frames: Tensor, mask: Tensor) -> str:
 
 @cache
 def _templates() -> tuple[Tensor, list[float]]:
-    """Return the shapes at every angle, (S, A, G·G), about their centre of mass, and their areas in squared radii."""
+    """Return the shapes at every angle, (S, A, G·G), about their centre of mass, and their areas."""
     axis = np.linspace(-_REACH, _REACH, 97)
     x, y = np.meshgrid(axis, axis)
     grid = np.linspace(-_REACH, _REACH, _GRID)
@@ -108,7 +108,7 @@ def _templates() -> tuple[Tensor, list[float]]:
 
 
 def _match(mask: Tensor, centre: Tensor, area: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each shape's best overlap and the angle index of every frame: (F, S) each, the latter with all scores (F, S, A)."""
+    """Return each shape's best overlap in every frame (F, S), and all overlaps (F, S, A)."""
     templates, areas = _templates()
     grid = torch.linspace(-_REACH, _REACH, _GRID)
     square = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1)

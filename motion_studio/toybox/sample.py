@@ -108,6 +108,7 @@ def nameable(scene: Scene) -> bool:
 
 def vocabulary() -> list[str]:
     """Return every word that a caption can hold."""
-    text = " ".join([*SHAPES, *COLOURS, *GROUNDS, *PATTERNS, *DIRECTIONS])
-    ways = "moving circling arcing clockwise counterclockwise bouncing waving zigzagging spinning growing shrinking"
-    return f"{text} {ways} standing still camera panning tilting zooming rolling in out a and on ,".split()
+    looks = [*SHAPES, *COLOURS, *GROUNDS, *PATTERNS, "plain", "on", "a", "and", ","]
+    moves = "moving circling arcing clockwise counterclockwise bouncing waving zigzagging spinning".split()
+    rest = "growing shrinking standing still camera panning tilting zooming rolling in out".split()
+    return [*looks, *moves, *rest, *" ".join(DIRECTIONS).split()]

@@ -1,4 +1,4 @@
-"""Train the built-in model: `python -m motion_studio.toybox.train`. Seeded, resumable, on a processor or a GPU.
+"""Train the built-in model: `python -m motion_studio.toybox.train`. Seeded, resumable, on a CPU or a GPU.
 
 First the autoencoder, then text encoder and denoiser together: v-prediction with zero terminal SNR
 (Lin et al., arXiv 2305.08891), noise levels drawn as U^0.8, text dropped for guidance, weights averaged.
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from motion_studio.backbones.toybox_build import build, export, plain_attention
 from motion_studio.toybox.autoencoder import train_autoencoder
-from motion_studio.toybox.data import LatentPool
+from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.sample import vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def loss_of(
 
 
 def fastest_precision(model: nn.Module, latents: Tensor, ids: Tensor, alphas: Tensor) -> str:
-    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 pays only where the chip has it."""
+    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 needs a chip that has it."""
     times = {}
     for precision in ("no", "bf16"):
         best = float("inf")
@@ -78,7 +78,7 @@ def pace(step: int, steps: int) -> float:
 
 
 def autoencoder(pipe, work: Path, args: argparse.Namespace, device: torch.device) -> None:
-    """Load the autoencoder trained in an earlier run, or train it and keep it with its curve."""
+    """Load the autoencoder trained in an earlier run, or train it; then scale its latents to unit spread."""
     file = work / "autoencoder.safetensors"
     if not file.exists():
         curve = train_autoencoder(pipe.vae.to(device), args.autoencoder_steps, args.seed, device)
@@ -87,14 +87,18 @@ def autoencoder(pipe, work: Path, args: argparse.Namespace, device: torch.device
             csv.writer(out).writerows([("step", "psnr_db"), *curve])
     pipe.vae.load_state_dict(load_file(file))
     pipe.vae.to(device).eval().requires_grad_(False)
+    with torch.no_grad():
+        frames = torch.cat([frame_batch(args.seed + k, scenes=16) for k in range(8)]).to(device)
+        spread = pipe.vae.encode(frames * 2 - 1).latents.std().item()
+    pipe.vae.register_to_config(scaling_factor=round(1 / spread, 4))
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train both parts as the arguments say, from the last checkpoint if there is one, and write the pipeline."""
+    """Train both parts as the arguments say, from the last checkpoint if any, and write the pipeline."""
     work = args.work
     work.mkdir(parents=True, exist_ok=True)
     pipe = build(vocabulary(), args.seed)
-    device = Accelerator().device
+    device = PartialState().device
     autoencoder(pipe, work, args, device)
     plain_attention(pipe.unet)
     model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
@@ -182,7 +186,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
-    parser.add_argument("--autoencoder-steps", type=int, default=1200)
+    parser.add_argument("--autoencoder-steps", type=int, default=1250)
     parser.add_argument("--start-pool", type=int, default=1000, help="clips before the first step")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
     parser.add_argument("--fresh", type=int, default=2, help="new clips a step")

@@ -2,7 +2,7 @@
 
 Picture coordinates are fractions of the width, x to the right, y down, (0, 0) the top left corner.
 The camera is given as what it does to the ground's content, cumulatively from frame 0: a world point q
-is seen at p = c + e^zoom R(roll) (q - c) + (dx, dy) with c the picture's centre; roll is clockwise on the screen.
+is seen at p = c + e^zoom R(roll) (q - c) + (dx, dy) with c the picture's centre; roll is clockwise.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def to_world(camera: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _pattern(ground: Ground, at: np.ndarray, softness: np.ndarray) -> np.ndarray:
-    """Return how light the ground is at world points (F, H, W, 2), in [0, 1]; softness (F, 1, 1) is a pixel's size there."""
+    """Return how light the ground is at world points (F, H, W, 2), in [0, 1]; softness (F, 1, 1): a pixel's size."""
     rng = np.random.default_rng(ground.seed)
     turn, period = rng.uniform(0, np.pi), rng.uniform(0.30, 0.50)
     cos, sin = np.cos(turn), np.sin(turn)

@@ -1,0 +1,90 @@
+"""Judges a made clip against exact truth: did the motion come over, and did the looks stay behind?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from motion_studio.toybox.probe import read, soft_mask
+from motion_studio.toybox.world import Scene, mask, render
+from motion_studio.video.clip import Clip
+from motion_studio.video.tracks import camera_curve
+
+REACH = 0.35
+"""Distance from the picture's centre at which zoom and roll are turned into shifts, in widths."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured on one made clip; correlations in [-1, 1], nan where the truth stands still."""
+
+    path: float
+    """Correlation of the object's path with the truth."""
+    path_size: float
+    """Size of the object's motion over the truth's, as the ratio of the paths' spreads."""
+    camera: float
+    """Correlation of the camera's curve with the truth."""
+    camera_size: float
+    """Size of the camera's motion over the truth's."""
+    colour: bool
+    """The prompt's colour is read back."""
+    shape: bool
+    """The prompt's shape is read back."""
+    colour_leak: bool
+    """The source's colour is read back in its place."""
+    shape_leak: bool
+    """The source's shape is read back in its place."""
+    layout: float
+    """Correlation of the two grounds' lightness, objects left out."""
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the correlation of two curves (F, k) over all columns together, 0 where one of them is still."""
+    a, b = a - a.mean(0), b - b.mean(0)
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float((a * b).sum() / size) if size > 1e-6 else 0.0
+
+
+def spread(curve: np.ndarray) -> float:
+    """Return the root mean square distance of a curve (F, k) from its mean."""
+    return float(np.sqrt(np.square(curve - curve.mean(0)).sum(1).mean()))
+
+
+def shifts(camera: np.ndarray) -> np.ndarray:
+    """Return a camera curve (F, 4) with zoom and roll as the shifts that they make at `REACH`."""
+    return camera * np.array([1, 1, REACH, REACH])
+
+
+def judge(source: Scene, asked: Scene, made: Clip) -> Verdict:
+    """Compare a clip made for `asked`'s caption, carrying the motion of `source`, with the truth of both."""
+    seen = read(made)
+    truth, view = source.path(), shifts(source.camera)
+    moves, pans = spread(truth) > 0.01, spread(view) > 0.01
+    path = seen.path if seen else np.zeros_like(truth)
+    camera = shifts(camera_curve(made).numpy()) if pans else None
+    wanted, old = asked.things[0], source.things[0]
+    return Verdict(
+        path=correlation(path, truth) if moves else np.nan,
+        path_size=spread(path) / spread(truth) if moves else np.nan,
+        camera=correlation(camera, view) if pans else np.nan,
+        camera_size=spread(camera) / spread(view) if pans else np.nan,
+        colour=bool(seen and seen.colour == wanted.colour),
+        shape=bool(seen and seen.shape == wanted.shape),
+        colour_leak=bool(seen and seen.colour == old.colour),
+        shape_leak=bool(seen and seen.shape == old.shape),
+        layout=layout(source, made),
+    )
+
+
+def layout(source: Scene, made: Clip) -> float:
+    """Return the mean over frames of how the lightness of two grounds correlates, objects left out."""
+    ours = render(source, made.width).frames.mean(1).numpy()
+    theirs = made.frames.mean(1).numpy()
+    free = (mask(source, made.width) < 0.02) & (soft_mask(made).numpy() < 0.02)
+    values = []
+    for a, b, keep in zip(ours, theirs, free, strict=True):
+        a, b = a[keep], b[keep]
+        ok = len(a) > 50 and a.std() > 0.01 and b.std() > 0.01
+        values.append(np.corrcoef(a, b)[0, 1] if ok else 0.0)
+    return float(np.mean(values))
