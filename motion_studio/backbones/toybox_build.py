@@ -118,7 +118,7 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
 
 
 def plain_attention(unet: UNetMotionModel) -> None:
-    """Use matrix-product attention everywhere: on sequences this short its backward is faster on a processor."""
+    """Use matrix-product attention everywhere: on sequences this short its backward is faster on a CPU."""
     unet.set_attn_processor(AttnProcessor())
 
 

@@ -13,7 +13,7 @@ LATENT_NOISE = 0.05
 
 
 def weighted_error(made: Tensor, frames: Tensor) -> Tensor:
-    """Return the squared and absolute error of frames (B, 3, H, W), saturated pixels counting up to 4 times."""
+    """Return the squared and absolute error of pictures (B, 3, H, W), saturated pixels up to fourfold."""
     saturation = frames.amax(1, keepdim=True) - frames.amin(1, keepdim=True)
     weight = 1 + 3 * saturation
     difference = made - frames

@@ -66,7 +66,7 @@ def read(clip: Clip) -> Reading | None:
 
 
 def _centres(mask: Tensor) -> Tensor:
-    """Return the masks' centres, (F, 2) in fractions of the width; a frame without one takes its neighbour's."""
+    """Return the masks' centres, (F, 2) in widths; a frame without one takes its neighbour's."""
     axis = (torch.arange(mask.shape[-1]) + 0.5) / mask.shape[-1]
     total = mask.sum((1, 2))
     centre = (

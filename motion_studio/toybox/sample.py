@@ -109,6 +109,28 @@ def nameable(scene: Scene) -> bool:
 def vocabulary() -> list[str]:
     """Return every word that a caption can hold."""
     looks = [*SHAPES, *COLOURS, *GROUNDS, *PATTERNS, "plain", "on", "a", "and", ","]
-    moves = "moving circling arcing clockwise counterclockwise bouncing waving zigzagging spinning".split()
-    rest = "growing shrinking standing still camera panning tilting zooming rolling in out".split()
+    moves = [
+        "moving",
+        "circling",
+        "arcing",
+        "clockwise",
+        "counterclockwise",
+        "bouncing",
+        "waving",
+        "zigzagging",
+        "spinning",
+    ]
+    rest = [
+        "growing",
+        "shrinking",
+        "standing",
+        "still",
+        "camera",
+        "panning",
+        "tilting",
+        "zooming",
+        "rolling",
+        "in",
+        "out",
+    ]
     return [*looks, *moves, *rest, *" ".join(DIRECTIONS).split()]

@@ -89,7 +89,7 @@ def to_world(camera: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _pattern(ground: Ground, at: np.ndarray, softness: np.ndarray) -> np.ndarray:
-    """Return how light the ground is at world points (F, H, W, 2), in [0, 1]; softness (F, 1, 1): a pixel's size."""
+    """Return how light (0 to 1) the ground is at world points (F, H, W, 2); softness: a pixel's size."""
     rng = np.random.default_rng(ground.seed)
     turn, period = rng.uniform(0, np.pi), rng.uniform(0.30, 0.50)
     cos, sin = np.cos(turn), np.sin(turn)
