@@ -1,0 +1,70 @@
+"""The probe reads rendered clips right, and says no where it must."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from motion_studio.toybox.judge import correlation, judge, layout
+from motion_studio.toybox.motions import MOVES
+from motion_studio.toybox.probe import obeys, read
+from motion_studio.toybox.sample import HELD_OUT, sample_scene
+from motion_studio.toybox.world import render
+from motion_studio.video.clip import Clip
+
+NAMED = [name for name in MOVES if name != "free"]
+
+
+def test_rendered_clips_are_read_right():
+    right = []
+    for number in range(64):
+        scene = sample_scene(HELD_OUT + number, move=NAMED[number % 8], camera="none")
+        seen, thing = read(render(scene)), scene.things[0]
+        right.append(seen.colour == thing.colour)
+        right.append(seen.shape == thing.shape)
+        right.append(obeys(thing.words, seen.path, seen.angle, seen.radius))
+        assert np.abs(seen.path - scene.path()).max() < 0.04
+    assert np.mean(right) >= 0.98
+
+
+def test_words_of_another_motion_are_not_obeyed():
+    wrong = []
+    for number, name in enumerate(NAMED):
+        scene = sample_scene(HELD_OUT + number, move=name, camera="none")
+        seen = read(render(scene))
+        for other in ("moving left", "circling clockwise", "bouncing", "spinning clockwise", "growing"):
+            if other.split()[0] != scene.things[0].words.split()[0] and name != "circle":
+                wrong.append(obeys(other, seen.path, seen.angle, seen.radius))
+    assert np.mean(wrong) < 0.1
+
+
+def test_unknown_words_are_an_error():
+    with pytest.raises(ValueError, match="flying"):
+        obeys("flying", np.zeros((4, 2)), np.zeros(4), np.ones(4))
+
+
+def test_nothing_bright_is_nothing():
+    assert read(Clip(torch.full((16, 3, 64, 64), 0.3), 8)) is None
+
+
+def test_a_verdict_on_the_source_itself():
+    source = sample_scene(HELD_OUT + 3, move="free", camera="free")
+    verdict = judge(source, source, render(source))
+    assert verdict.path > 0.99 and 0.95 < verdict.path_size < 1.05
+    assert verdict.colour and verdict.shape and verdict.colour_leak
+    assert verdict.layout > 0.95
+
+
+def test_a_verdict_on_another_clip():
+    source, other = (sample_scene(HELD_OUT + k, move="free", camera="none") for k in (5, 6))
+    verdict = judge(source, other, render(other))
+    assert verdict.path < 0.9 and np.isnan(verdict.camera)
+    assert abs(layout(source, render(other))) < 0.5
+
+
+def test_correlation_of_stillness_is_nought():
+    assert correlation(np.zeros((16, 2)), np.random.default_rng(0).normal(size=(16, 2))) == 0
+    curve = np.random.default_rng(0).normal(size=(16, 2))
+    assert correlation(curve, 3 * curve + 1) == pytest.approx(1)
+    assert correlation(curve, -curve) == pytest.approx(-1)

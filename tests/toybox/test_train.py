@@ -1,0 +1,87 @@
+"""The built-in model's parts: words, pool, loss, and a training run that goes on where it stopped."""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+import pytest
+import torch
+
+from motion_studio.backbones.toybox_build import build, build_tokenizer
+from motion_studio.toybox.data import LatentPool, training_clip
+from motion_studio.toybox.sample import caption, sample_scene, vocabulary
+from motion_studio.toybox.train import loss_of, main, pace
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return build(vocabulary(), seed=1)
+
+
+def test_every_word_of_a_caption_is_one_token():
+    tokenizer = build_tokenizer(vocabulary())
+    for seed in range(60):
+        text = caption(sample_scene(seed))
+        assert len(tokenizer.tokenize(text)) == len(text.replace(",", " ,").split()), text
+
+
+def test_other_words_fall_apart_and_do_not_crash(pipe):
+    ids = pipe.tokenizer("a zebra überquert 道 🙂", return_tensors="pt").input_ids
+    assert ids.max() < pipe.text_encoder.config.vocab_size
+    assert torch.isfinite(pipe.text_encoder(ids).last_hidden_state).all()
+
+
+def test_a_plain_pipeline_makes_a_clip(pipe):
+    made = pipe("a red star", num_frames=4, height=64, width=64, num_inference_steps=2, output_type="pt").frames
+    assert made.shape == (1, 4, 3, 64, 64)
+
+
+def test_training_clips_are_seeded_and_some_are_without_words():
+    frames, text = training_clip(7)
+    again, same = training_clip(7)
+    assert torch.equal(frames, again) and text == same
+    assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
+
+
+def test_the_pool_keeps_its_size(pipe):
+    pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
+    pool.add(2)
+    pool.add(2)
+    latents, ids = pool.batch(2)
+    assert len(pool.latents) == 3
+    assert latents.shape == (2, pipe.unet.config.in_channels, 16, 16, 16) and ids.shape[0] == 2
+
+
+def test_a_perfect_model_has_no_loss():
+    latents, alphas = torch.randn(2, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
+
+    def perfect(noisy, timestep, ids):
+        signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
+        spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
+        return signal * (noisy - signal * latents) / spread - spread * latents
+
+    loss = loss_of(perfect, latents, torch.zeros(2, 4), alphas, torch.Generator().manual_seed(0))
+    assert loss < 1e-4
+
+
+def test_the_rate_rises_and_falls():
+    assert pace(0, 1000) < 0.01 and pace(400, 1000) == 1
+    assert pace(999, 1000) == pytest.approx(1 / 400)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    def run(steps: int) -> None:
+        few = "--autoencoder-steps 2 --batch 2 --short-steps 1 --start-pool 8 --fresh 1 --save-every 2".split()
+        places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+        monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places])
+        main()
+
+    run(2)
+    assert (tmp_path / "work" / "done").read_text() == "2"
+    run(4)
+    assert (tmp_path / "work" / "done").read_text() == "4"
+    assert (tmp_path / "out" / "unet" / "diffusion_pytorch_model.safetensors").exists()
+    assert not list((tmp_path / "out").rglob("*.bin"))
+    with (tmp_path / "work" / "autoencoder.csv").open() as file:
+        assert next(csv.reader(file)) == ["step", "psnr_db"]
