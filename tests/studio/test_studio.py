@@ -1,0 +1,114 @@
+"""The studio as one object: jobs over the library and a model, and clips that carry their recipe."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from motion_studio.errors import InputError, MotionStudioError
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done
+from motion_studio.studio.mix import Mix, Track
+from motion_studio.studio.render import Recipe, Render, render
+from motion_studio.studio.studio import Studio
+from motion_studio.video.files import read_recipe
+from tests.tiny import tiny_backbone
+
+SETTINGS = GenerationSettings("a ball", steps=2, guidance=1.0)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture
+def motion(backbone):
+    """Random embeddings at every site of the tiny model."""
+    draw = torch.Generator().manual_seed(0)
+    sites = {}
+    for name, site in backbone.sites.items():
+        places = site.grid[0] * site.grid[1]
+        shapes = ((4, site.channels), (1, places, 1), (1, 4, site.channels))
+        sites[name] = SiteEmbedding(*(torch.randn(*shape, generator=draw) for shape in shapes), site.grid)
+    return Motion(sites, MotionInfo(base="tiny", base_hash=backbone.weights_hash, title="Wave"))
+
+
+@pytest.fixture
+def studio(tmp_path, backbone, monkeypatch):
+    monkeypatch.setattr("motion_studio.studio.manager.load", lambda name, device: backbone)
+    studio = Studio(tmp_path / "data")
+    yield studio
+    studio.close()
+
+
+def test_a_clip_is_made_kept_and_remembered(studio, motion):
+    studio.library.save(motion, "Wave")
+    job = studio.generate("tiny", SETTINGS, Mix((Track("wave", 0.5),)), preview_every=1)
+    assert job.wait(30), job
+    assert job.state == "done", job.error
+    assert isinstance(job.result, Render)
+    assert studio.library.renders() == [job.result.path]
+    assert read_recipe(job.result.path) == job.result.recipe
+    assert job.preview.step == 1
+    assert (job.kind, job.title, job.progress.step) == ("generate", "a ball", 2)
+
+
+def test_a_quick_preview_is_not_kept(studio):
+    job = studio.generate("tiny", SETTINGS, kind="preview", keep=False)
+    assert job.wait(30)
+    assert (job.kind, job.state, job.result.path) == ("preview", "done", None)
+    assert studio.library.renders() == []
+
+
+def test_a_job_with_a_bad_motion_says_so(studio):
+    job = studio.generate("tiny", SETTINGS, Mix((Track("nobody"),)))
+    assert job.wait(30)
+    assert job.state == "failed"
+    assert "Track 1 (nobody)" in job.error
+
+
+def rendered(backbone, *args):
+    *_, last = render(backbone, *args)
+    assert isinstance(last, Done)
+    return last.result
+
+
+def test_the_recipe_makes_the_clip_again(backbone, motion):
+    made = rendered(
+        backbone, SETTINGS, Mix((Track("wave", operations=[{"op": "reverse"}]),)), lambda name: motion
+    )
+    recipe = Recipe.from_json(made.recipe)
+    recipe.check(backbone)
+    assert recipe.motions == {"wave": motion.hash()}
+    again = rendered(backbone, recipe.settings, recipe.mix, lambda name: motion)
+    assert torch.equal(again.clip.frames, made.clip.frames)
+    assert again.recipe == made.recipe
+    bare = rendered(backbone, SETTINGS)
+    assert not torch.equal(bare.clip.frames, made.clip.frames)
+
+
+def test_other_weights_are_seen(backbone):
+    recipe = Recipe.from_json(rendered(backbone, SETTINGS).recipe)
+    with pytest.raises(InputError, match="weights"):
+        recipe.check(tiny_backbone(seed=1))
+
+
+BAD = {
+    "nothing": lambda r: None,
+    "a list": lambda r: [],
+    "no base": lambda r: {**r, "base": 3},
+    "settings": lambda r: {**r, "settings": {"prompt": "x", "colour": "red"}},
+    "no settings": lambda r: {**r, "settings": None},
+    "mix": lambda r: {**r, "mix": {"tracks": []}},
+    "no hash": lambda r: {**r, "motions": {}},
+    "hash": lambda r: {**r, "motions": {"wave": 3}},
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_what_is_no_recipe(backbone, motion, change):
+    made = rendered(backbone, SETTINGS, Mix((Track("wave"),)), lambda name: motion)
+    with pytest.raises(MotionStudioError):
+        Recipe.from_json(change(made.recipe))
