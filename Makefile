@@ -22,6 +22,7 @@ assets: .venv/.installed  ## train the built-in model again, and all that is lea
 	$(PY) -m motion_studio.toybox.starters
 
 figures: .venv/.installed  ## the tables of the README
+	$(PY) benchmarks/gate.py
 	$(PY) benchmarks/quality.py
 	$(PY) benchmarks/arithmetic.py
 
