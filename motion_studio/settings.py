@@ -73,7 +73,7 @@ class InversionSettings(Settings):
     loss: Literal["plain", "debiased"] = "plain"
     """plain: squared error. debiased: the same on differences from a random anchor frame is added."""
     shuffle_looks: bool = False
-    """Learn under a random colour matrix with sign flips, drawn anew each step, with an empty prompt."""
+    """Learn under a random colour matrix with sign flips, drawn anew each time, with an empty prompt."""
     hybrid: bool = False
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"

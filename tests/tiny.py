@@ -22,6 +22,7 @@ SPEC = BaseSpec(
     guidance=2.0,
     sample_prompt="a red ball",
     module="none",
+    max_frames=16,
 )
 
 
@@ -53,7 +54,6 @@ def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> Anima
         motion_max_seq_length=16,
         norm_num_groups=4,
     )
-    # Fresh motion modules end in ordinary weights, so that what goes in at a site comes out at the end.
     return AnimateDiffPipeline(
         vae=AutoencoderTiny(
             encoder_block_out_channels=(8, 8, 8),

@@ -46,6 +46,8 @@ class BaseSpec:
     """The prompt of the sample that evolves while a motion is learnt."""
     module: str
     """The module here whose `load(spec, device)` makes the Backbone."""
+    max_frames: int
+    """The most frames it can attend over at once."""
 
 
 BASES: dict[str, BaseSpec] = {
@@ -60,8 +62,9 @@ BASES: dict[str, BaseSpec] = {
         size_mb=16,
         looks="centre",
         guidance=4.0,
-        sample_prompt="a red circle on a plain blue ground",
+        sample_prompt="a red star on blue dots",
         module="toybox",
+        max_frames=64,
     ),
 }
 
@@ -180,8 +183,12 @@ class Backbone(ABC):
         grids = {name: sites[name].grid for name, site in motion.sites.items() if site.rank}
         if frames != motion.frames or any(motion.sites[name].grid != grid for name, grid in grids.items()):
             motion = resampled(motion, frames, grids)
-        ready = motion.map(lambda tensor: tensor.to(self.device, torch.float32))
-        return {name: MotionProcessor(site, motion.info.version) for name, site in ready.sites.items()}
+        return {
+            name: MotionProcessor(
+                site.map(lambda part: part.to(self.device, torch.float32)), motion.info.version
+            )
+            for name, site in motion.sites.items()
+        }
 
     def check(self, motion: Motion) -> None:
         """IncompatibleMotion, in one line, unless the motion was learnt on this base's weights and sites.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motion_studio import __version__
 from motion_studio.backbones.base import Backbone, Processors
-from motion_studio.errors import Cancelled, InputError
+from motion_studio.errors import Cancelled, InputError, SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import ddim_inverse_step, mix_prior, predicted
@@ -34,9 +34,11 @@ def generate(
 
     `reference_latents` (1, C, F, h, w), from `backbone.encode`, are what the noise prior is inverted from.
     Raises IncompatibleMotion for a motion of another base, InputError for a noise prior without its
-    reference, Cancelled within a step.
+    reference, SettingsError for more frames than the base can make, Cancelled within a step.
     """
     frames = settings.frames or backbone.frames
+    if frames > backbone.spec.max_frames:
+        raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
     processors = played(backbone, settings, motion) if motion is not None else {}
     generator = torch.Generator().manual_seed(settings.seed)
     shape = (1, backbone.latent_channels, frames, *backbone.latent_size)

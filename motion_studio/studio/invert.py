@@ -66,7 +66,7 @@ def invert(
             yield LossPoint(step, losses[-1])
             yield Progress(step, settings.steps, "Learning the motion")
             if settings.preview_every and step % settings.preview_every == 0:
-                yield Preview(step, learner.sample(settings.sample_prompt or backbone.spec.sample_prompt))
+                yield Preview(step, learner.sample(cancel))
     motion = learner.live.motion(info)
     yield Done(motion.replace_info(losses=[round(loss, 6) for loss in losses]))
 
@@ -105,7 +105,7 @@ class _Learner:
         """One step of Adam over a batch of noise levels; the loss before it."""
         with torch.enable_grad(), self.backbone.lock:
             if self.settings.shuffle_looks:
-                self.latents = self.backbone.encode(shuffle_looks(self.clip.frames, self.generator))
+                self.latents = torch.cat([self._shuffled() for _ in range(self.settings.noise_levels)])
             if self.lora is not None:
                 self._learn_looks()
             with self.backbone.playing(self.live), self.lora.on(False) if self.lora else nullcontext():
@@ -116,17 +116,29 @@ class _Learner:
             self.schedule.step()
         return float(loss.detach())
 
-    def sample(self, prompt: str) -> Clip:
+    def _shuffled(self) -> Tensor:
+        return self.backbone.encode(shuffle_looks(self.clip.frames, self.generator))
+
+    def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         backbone = self.backbone
         motion = without_looks(
             self.live.motion(MotionInfo(version=self.live.version)), backbone.default_looks
         )
-        noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(self.settings.seed))
+        noise = torch.randn(
+            self.latents[:1].shape, generator=torch.Generator().manual_seed(self.settings.seed)
+        )
+        prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
         text = backbone.encode_text(["", prompt])
         processors = backbone.processors(motion)
         path = denoise(
-            backbone, processors, noise.to(backbone.device), text, backbone.spec.guidance, SAMPLE_STEPS
+            backbone,
+            processors,
+            noise.to(backbone.device),
+            text,
+            backbone.spec.guidance,
+            SAMPLE_STEPS,
+            cancel,
         )
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)

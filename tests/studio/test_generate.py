@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import tiny_backbone
 
-from motion_studio.errors import Cancelled, IncompatibleMotion, InputError
+from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Preview, Progress
@@ -95,6 +95,8 @@ def test_without_strength_the_motion_is_gone(backbone, motion):
 
 def test_other_lengths(backbone, motion):
     assert made(backbone, settings(frames=6), motion).shape == (6, 3, 32, 32)
+    with pytest.raises(SettingsError, match="16 at most"):
+        made(backbone, settings(frames=17))
 
 
 def test_the_noise_prior(backbone, motion):
