@@ -79,9 +79,9 @@ def decode(
     Turned as the file's rotation says, pixels made square. Raises ClipError at the first fault in the file,
     where ffmpeg by itself would repeat the last good frame, and for more than `most_frames` frames.
     """
-    resize = (
-        f"scale=w='max(1,round(iw*sar*{scale:.6f}))':h='max(1,round(ih*{scale:.6f}))':flags=area+accurate_rnd+full_chroma_int,setsar=1"
-    )
+    width, height = f"max(1,round(iw*sar*{scale:.6f}))", f"max(1,round(ih*{scale:.6f}))"
+    # Without the two flags colours come out over a level too dark.
+    resize = f"scale=w='{width}':h='{height}':flags=area+accurate_rnd+full_chroma_int,setsar=1"
     seek = (["-ss", f"{start:.6f}"] if start else []) + ["-t", f"{seconds:.6f}"]
     strict = ["-loglevel", "info", "-xerror", "-err_detect", "explode"]
     video = ["-map", "0:V:0", "-vf", f"{resize},format=rgba,showinfo=checksum=0", "-fps_mode", "passthrough"]

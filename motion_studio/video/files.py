@@ -15,7 +15,6 @@ from typing import Literal
 import cv2
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from motion_studio.errors import ClipError
 from motion_studio.video import ffmpeg
@@ -87,7 +86,11 @@ def write_clip(
             notes.write_text(";FFMETADATA1\ncomment=" + re.sub(r"([=;#\\\n])", r"\\\1", text) + "\n", "utf-8")
             arguments += ["-f", "ffmetadata", "-i", str(notes), "-map_metadata", "1"]
         colours = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
-        colours = ["-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p", *colours]
+        colours = [
+            "-vf",
+            "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p",
+            *colours,
+        ]
         encode = ["-map", "0:v", *colours, "-c:v", "libx264", "-crf", "12", "-movflags", "+faststart"]
         _encode([*arguments, *encode, "-f", "mp4", str(place)], frames, path)
 

@@ -30,9 +30,9 @@ class _Candidate:
 def find_object(frames: np.ndarray) -> Found:
     """Find the blob of one colour that stands out from the ground, in frames (F, H, W, 3) in [0, 1].
 
-    A two-tone or cloudy ground lies on a segment in colour space, a plain one on a point. The object's colour is
-    the one that lies off that segment, is seen in one compact piece, and leaves a ground that the segment explains.
-    Without such a colour the cover is 0 everywhere and so is the confidence.
+    A two-tone or cloudy ground lies on a segment in colour space, a plain one on a point. The object's
+    colour is the one that lies off that segment, is seen in one compact piece, and leaves a ground that the
+    segment explains. Without such a colour the cover is 0 everywhere and so is the confidence.
     """
     candidates = [_judge(frames, colour) for colour in _main_colours(frames)]
     candidates = [candidate for candidate in candidates if candidate is not None]
@@ -43,7 +43,9 @@ def find_object(frames: np.ndarray) -> Found:
     # Linear in the share of the object's colour in a mixed pixel at its edge.
     share = np.clip((away / (away + near + 1e-6) - 0.12) / 0.76, 0, 1)
     cover = np.stack([_largest(frame) for frame in share]).astype(np.float32)
-    return Found(cover, float(np.clip(1.6 - 0.4 * best.cost, 0, 1)) * float((cover.max((1, 2)) > 0.5).mean()))
+    return Found(
+        cover, float(np.clip((2.6 - best.cost) / 1.2, 0, 1)) * float((cover.max((1, 2)) > 0.5).mean())
+    )
 
 
 def _main_colours(frames: np.ndarray) -> list[np.ndarray]:
@@ -83,13 +85,13 @@ def _judge(frames: np.ndarray, colour: np.ndarray) -> _Candidate | None:
 
 
 def _spread(support: np.ndarray) -> float:
-    """Variance of the places of a colour over that of a disc of the same area: 1 for a disc, 1.8 for a ring."""
+    """Variance of a colour's places over that of a disc of the same area: 1 for a disc, 1.8 for a ring."""
     rows, columns = np.nonzero(support)
     return float((rows.var() + columns.var()) * 2 * np.pi / len(rows))
 
 
 def _segment(colours: np.ndarray) -> tuple[np.ndarray, float]:
-    """Ends (2, 3) of the segment along which most of colours (P, 3) lie, and the share it does not explain."""
+    """Ends (2, 3) of the segment on which most of colours (P, 3) lie, and the share it leaves unexplained."""
     weight = np.ones(len(colours))
     for _ in range(6):
         middle = np.average(colours, axis=0, weights=weight)
@@ -100,7 +102,8 @@ def _segment(colours: np.ndarray) -> tuple[np.ndarray, float]:
         ends = np.stack([middle + low * axes[0], middle + high * axes[0]])
         distance = _to_segment(colours, ends)
         weight = 1 / (1 + (distance / 0.05) ** 2) ** 2
-    return ends, float(np.minimum(distance / 0.12, 1).mean())
+    # Noise widens the segment; what it leaves open stands out from the noise.
+    return ends, float(np.minimum(distance / (0.12 + 4 * np.median(distance)), 1).mean())
 
 
 def _to_segment(colours: np.ndarray, ends: np.ndarray) -> np.ndarray:

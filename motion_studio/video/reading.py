@@ -71,7 +71,9 @@ def _read_video(path: Path, start: float, end: float | None, max_seconds: float,
     seconds = stop - start if end is not None else max_seconds + 1.0
     frames, times = ffmpeg.decode(path, scale, start, seconds, most)
     if len(frames) < 2:
-        raise ClipError(f"{path.name} gives {len(frames)} frame(s) from {start:g} s on: a clip needs at least 2")
+        raise ClipError(
+            f"{path.name} gives {len(frames)} frame(s) from {start:g} s on: a clip needs at least 2"
+        )
     if times[-1] - times[0] > max_seconds:
         raise ClipError(f"{path.name} lasts over {max_seconds:g} s: cut it shorter")
     index, fps = _even(times)

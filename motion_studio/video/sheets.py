@@ -22,7 +22,7 @@ def to_bytes(frames: Tensor) -> np.ndarray:
 def contact_sheet(clips: list[Clip], labels: list[str], columns: int = 8) -> np.ndarray:
     """A picture (H, W, 3) uint8 with a row a clip: its label above `columns` frames spread over its length.
 
-    All frames get the size of the first clip's. Raises ClipError without clips or with another number of labels.
+    All frames get the size of the first clip's. Raises ClipError unless there is a label a clip.
     """
     if not clips or len(clips) != len(labels) or columns < 1:
         raise ClipError(f"{len(clips)} clips, {len(labels)} labels, {columns} columns: give a label a clip")
