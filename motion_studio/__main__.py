@@ -8,6 +8,7 @@ import sys
 from motion_studio.cli.main import main
 
 if __name__ == "__main__":
-    # A polite kill ends a command as Ctrl-C does, so that it too leaves no half file.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite kill ends a command as Ctrl-C does, also where a shell started it in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())
