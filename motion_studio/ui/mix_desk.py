@@ -10,7 +10,7 @@ from typing import Any
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
-from motion_studio.studio.mix import Mix, preview_paths
+from motion_studio.studio.mix import Mix, Track, preview_paths
 
 Desk = dict[str, Any]
 
@@ -79,6 +79,38 @@ def to_mix(desk: Desk) -> Mix:
         for track in desk["tracks"]
     ]
     return Mix.from_json({"tracks": tracks, "frames": desk["frames"]})
+
+
+def plain(mix: Mix) -> bool:
+    """Whether it is one motion as it was learnt."""
+    return mix.tracks[0] == Track(mix.tracks[0].motion) and len(mix.tracks) == 1
+
+
+def from_mix(mix: Mix, names: dict[str, str], frames: int) -> Desk:
+    """The desk that made a mix, with its motions' present names; tracks whose motion is missing are left out."""
+    desk = empty(frames)
+    for track in mix.tracks:
+        if track.motion in names:
+            place = {key: getattr(track, key) for key in PLACE}
+            desk = turned(add(desk, names[track.motion]), len(desk["tracks"]), **place, **_knobs(track))
+    return desk
+
+
+def _knobs(track: Track) -> dict[str, Any]:
+    knobs = dict(KNOBS)
+    for step in track.operations:
+        match step:
+            case {"op": "reverse"}:
+                knobs["reverse"] = True
+            case {"op": "mirror", "axis": "x" | "y" as axis}:
+                knobs[f"mirror_{axis}"] = True
+            case {"op": "turn", "degrees": degrees}:
+                knobs["turn"] = degrees
+            case {"op": "speed" | "zoom" | "amplitude" as op, "factor": factor}:
+                knobs[op] = factor
+            case {"op": "move", "x": x, "y": y}:
+                knobs |= {"x": x, "y": y}
+    return knobs
 
 
 def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:

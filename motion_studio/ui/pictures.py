@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from motion_studio.studio.library import Entry
 from motion_studio.video.clip import Clip
-from motion_studio.video.files import read_clip
+from motion_studio.video.reading import read_clip
 from motion_studio.video.sheets import to_bytes
 
 PLAYER_SIDE = 448
@@ -25,7 +25,7 @@ FILM_FRAMES = 14
 FILM_SIDE = 72
 
 
-def view(clip: Clip, label: str = "", side: int = PLAYER_SIDE) -> dict[str, Any]:
+def view(clip: Clip, side: int = PLAYER_SIDE) -> dict[str, Any]:
     """A clip for the player or a card: one picture with its frames in a grid, at most `side` pixels each."""
     frames = to_bytes(_at_most(clip.frames, side))
     count, height, width, _ = frames.shape
@@ -36,13 +36,13 @@ def view(clip: Clip, label: str = "", side: int = PLAYER_SIDE) -> dict[str, Any]
         top, left = n // columns * height, n % columns * width
         sheet[top : top + height, left : left + width] = frame
     size = {"frames": count, "columns": columns, "width": width, "height": height}
-    return {"label": label, "sprite": _data_uri(sheet), **size}
+    return {"sprite": _data_uri(sheet), "seconds": clip.seconds, **size}
 
 
 def film(clip: Clip) -> dict[str, Any]:
     """A few frames spread over a clip, for the strip that trims it."""
     index = torch.linspace(0, clip.num_frames - 1, min(FILM_FRAMES, clip.num_frames)).round().long()
-    return {**view(Clip(clip.frames[index], clip.fps), side=FILM_SIDE), "seconds": clip.seconds}
+    return {**view(Clip(clip.frames[index], clip.fps), FILM_SIDE), "seconds": clip.seconds}
 
 
 def card(entry: Entry) -> dict[str, Any]:
@@ -54,7 +54,12 @@ def card(entry: Entry) -> dict[str, Any]:
 
 def clip_card(path: Path) -> dict[str, Any]:
     """A shipped clip as a card, named by its file."""
-    return {**_card_picture(path, path.stat().st_mtime), "name": path.stem, "title": title_of(path), "note": ""}
+    return {
+        **_card_picture(path, path.stat().st_mtime),
+        "name": path.stem,
+        "title": title_of(path),
+        "note": "",
+    }
 
 
 def title_of(path: Path) -> str:
@@ -64,7 +69,7 @@ def title_of(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _card_picture(path: Path, changed: float) -> dict[str, Any]:
-    return view(read_clip(path), side=CARD_SIDE)
+    return view(read_clip(path), CARD_SIDE)
 
 
 def curve(values: list[float], total: int, label: str) -> str:

@@ -44,8 +44,8 @@ def theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_md,
         spacing_size=gr.themes.sizes.spacing_md,
         text_size=gr.themes.sizes.text_md,
-        font=[fonts.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"],
-        font_mono=[fonts.LocalFont("IBM Plex Mono"), "ui-monospace", "monospace"],
+        font=[fonts.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[fonts.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"],
     ).set(
         body_background_fill="*neutral_100",
         body_background_fill_dark="*neutral_950",

@@ -6,6 +6,7 @@ Each draws itself from its value and props, and tells of the user's doing by `in
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,24 @@ def script(name: str) -> str:
     return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
 
 
-def player(views: list[dict[str, Any]], **kwargs: Any) -> gr.HTML:
-    """Clips side by side in step; value {views: [...], seconds}, each view a `pictures.view` or a hint alone."""
+def player(*views: dict[str, Any], **kwargs: Any) -> gr.HTML:
+    """Clips side by side in step; its value is `playing(...)`."""
     skeleton = '<div class="player"><div class="views"></div><div class="transport"></div></div>'
-    return _component("player", skeleton, {"views": views}, text.PLAYER, **kwargs)
+    return _component("player", skeleton, playing(*views), text.PLAYER, **kwargs)
 
 
-def cards(cards: list[dict[str, Any]], value: str | None = None, empty: str = "", **kwargs: Any) -> gr.HTML:
-    """Pictures to choose one from; value: the chosen card's name, the prop `cards` what there is."""
-    return _component("cards", '<div class="cards"></div>', value, {"empty": empty}, cards=cards, **kwargs)
+def playing(*views: dict[str, Any]) -> dict[str, Any]:
+    """What the player plays: each view a `pictures.view`, or a {hint} in its place, and a label."""
+    seconds = [view["seconds"] for view in views if "seconds" in view]
+    return {"views": list(views), "seconds": seconds[0] if seconds else None}
+
+
+def cards(
+    cards: list[dict[str, Any]], value: str = "", empty: str = "", row: bool = False, **kwargs: Any
+) -> gr.HTML:
+    """Pictures to choose one from, in rows or one row; value: the chosen one's name, the prop `cards` all."""
+    skeleton = f'<div class="cards{" row" * row}"></div>'
+    return _component("cards", skeleton, value, {"empty": empty}, cards=cards, **kwargs)
 
 
 def trim(**kwargs: Any) -> gr.HTML:
@@ -56,16 +66,18 @@ def stage(**kwargs: Any) -> gr.HTML:
 
 def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr.HTML:
     """The tracks with their weights and their bars in time; value: the desk, the prop `titles` their names."""
-    return _component("timeline", '<div class="timeline"></div>', value, text.TIMELINE, titles=titles, **kwargs)
+    return _component(
+        "timeline", '<div class="timeline"></div>', value, text.TIMELINE, titles=titles, **kwargs
+    )
 
 
-def _component(name: str, skeleton: str, value: Any, words: dict[str, str], **kwargs: Any) -> gr.HTML:
+def _component(name: str, skeleton: str, value: Any, words: dict[str, str], **props: Any) -> gr.HTML:
+    # The words are in the script, since an update of one prop takes the place of all.
     return gr.HTML(
         value,
         html_template=skeleton,
-        js_on_load=script(name),
+        js_on_load=f"const words = {json.dumps(words)};\n{script(name)}",
         apply_default_css=False,
-        words=words,
-        elem_classes=["studio", name],
-        **kwargs,
+        elem_classes=["studio"],
+        **props,
     )

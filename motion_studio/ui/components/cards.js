@@ -36,7 +36,7 @@ const build = () => {
       thumb, html("span", {}, card.title));
     return { card, button, canvas: thumb.querySelector("canvas") };
   });
-  const empty = html("p", { class: "hint" }, props.words.empty);
+  const empty = html("p", { class: "hint" }, words.empty);
   list.replaceChildren(...(shown.length ? shown.map(({ button }) => button) : [empty]));
   for (const { card } of shown) if (card.sprite) picture(card.sprite).decode().then(() => draw(clock.phase), () => {});
   mark();

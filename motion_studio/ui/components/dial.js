@@ -1,7 +1,6 @@
 // A dial to turn. value: degrees, clockwise, -180 to 180. Shift snaps to 15 degrees, double click sets it back.
 const { svg, draggable } = window.motionStudio;
 const face = element.querySelector(".face");
-const words = props.words;
 const hand = svg("g", {}, svg("line", { x1: 0, y1: 0, x2: 0, y2: -34 }), svg("circle", { cx: 0, cy: -34, r: 5 }));
 const arc = svg("path", { class: "arc" });
 const ticks = Array.from({ length: 24 }, (_, i) =>

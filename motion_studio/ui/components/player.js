@@ -1,6 +1,5 @@
 // Clips side by side on one clock. value: {views: [{label, hint, sprite, frames, columns, width, height}], seconds}
 const { clock, paint, picture, frameAt, html } = window.motionStudio;
-const words = props.words;
 const views = element.querySelector(".views");
 const bar = element.querySelector(".transport");
 let shown = []; // {canvas, screen, view}

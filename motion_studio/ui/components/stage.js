@@ -36,7 +36,7 @@ const build = () => {
   hint.hidden = tracks.length > 0;
   const grid = [25, 50, 75].flatMap((at) => [
     svg("line", { x1: at, y1: 0, x2: at, y2: height }), svg("line", { x1: 0, y1: (at * height) / 100, x2: 100, y2: (at * height) / 100 })]);
-  const picture = svg("svg", { viewBox: `-6 -6 112 ${height + 12}`, role: "img", "aria-label": props.words.label },
+  const picture = svg("svg", { viewBox: `-6 -6 112 ${height + 12}`, role: "img", "aria-label": words.label },
     svg("rect", { x: 0, y: 0, width: 100, height, class: "frame" }), svg("g", { class: "grid" }, ...grid));
   heads = [];
   tracks.forEach((track, i) => {

@@ -22,12 +22,13 @@ window.motionStudio = (() => {
       else if (listener.element.offsetParent !== null) listener.draw(clock.phase);
     }
   };
+  // Twenty looks a second are smooth enough here, and leave the processor to the model.
   let last = performance.now();
   const tick = (now) => {
-    const passed = Math.min(now - last, 100) / 1000;
+    const passed = Math.min(now - last, 200) / 1000;
     last = now;
     if (clock.playing) clock.seek(clock.phase + (passed * clock.rate) / clock.seconds);
-    requestAnimationFrame(tick);
+    setTimeout(() => requestAnimationFrame(tick), 45);
   };
   requestAnimationFrame(tick);
 

@@ -3,7 +3,6 @@
 // titles: {motion: title}; input while something is dragged, release when it is let go, select for another track.
 const { clock, html, svg, draggable, clamp } = window.motionStudio;
 const box = element.querySelector(".timeline");
-const words = props.words;
 let rows = [];
 let heads = [];
 

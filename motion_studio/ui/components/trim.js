@@ -1,7 +1,6 @@
 // A film strip with two handles. value: {start, end} in seconds; film: {sprite, frames, columns, width, height, seconds}
 const { html, draggable, clamp, picture } = window.motionStudio;
 const box = element.querySelector(".trim");
-const words = props.words;
 const canvas = html("canvas", { "aria-hidden": "true" });
 const before = html("div", { class: "shade" });
 const after = html("div", { class: "shade" });

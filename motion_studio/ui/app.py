@@ -1,0 +1,105 @@
+"""The page: masthead, tabs, and how it is served."""
+
+from __future__ import annotations
+
+import threading
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.backbones.base import BASES
+from motion_studio.errors import MotionStudioError
+from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.ui import components, text, theme, work
+from motion_studio.ui.generate_tab import GenerateTab
+from motion_studio.ui.invert_tab import InvertTab
+from motion_studio.ui.mix_tab import MixTab
+
+STYLE = Path(__file__).with_name("style.css")
+# A ball in flight, as a strobe light would show it.
+MARK = "".join(
+    f'<circle cx="{6 + 10.5 * n}" cy="{34 - 26 * (1 - ((n - 3) / 3) ** 2):.1f}" r="5" opacity="{0.15 + 0.14 * n:.2f}"/>'
+    for n in range(7)
+)
+MASTHEAD = (
+    f'<header class="masthead"><svg viewBox="0 0 74 40" fill="currentColor" aria-hidden="true">{MARK}</svg>'
+    f"<div><h1>{text.TITLE}</h1><p>{text.TAGLINE}</p></div>{{base}}</header>"
+)
+
+
+class Warmth:
+    """Loads the base model in the background as the studio opens, and says how far it is."""
+
+    def __init__(self, studio: Studio, base: str = DEFAULT_BASE):
+        self.title = BASES[base].title.split(":")[0]
+        self.state, self.error = "loading", ""
+        self._studio, self._base = studio, base
+        threading.Thread(target=self._load, name="warmth", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            self._studio.manager.backbone(self._base)
+            self.state = "ready"
+        except MotionStudioError as error:
+            self.state, self.error = "failed", work.one_line(error)
+
+    def masthead(self) -> str:
+        """The page's head with the base model's state."""
+        words = {"loading": text.BASE_LOADING, "ready": text.BASE_READY, "failed": text.BASE_FAILED}
+        line = words[self.state].format(base=escape(self.title), error=self.error)
+        return MASTHEAD.format(base=f'<div class="base {self.state}"><i></i><span>{line}</span></div>')
+
+    def look(self) -> tuple[str, gr.Timer]:
+        """The masthead, and whether to look again."""
+        return self.masthead(), gr.Timer(active=self.state == "loading")
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page over a studio; it starts to load the base model at once."""
+    warmth = Warmth(studio)
+    with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
+        head = gr.HTML(warmth.masthead, apply_default_css=False, padding=False)
+        timer = gr.Timer(1)
+        timer.tick(warmth.look, None, [head, timer], show_progress="hidden")
+        with gr.Tabs(selected="generate") as tabs:
+            with gr.Tab(text.INVERT["tab"], id="invert"):
+                invert = InvertTab(studio)
+            with gr.Tab(text.GENERATE["tab"], id="generate"):
+                generate = GenerateTab(studio)
+            with gr.Tab(text.MIX["tab"], id="mix"):
+                mix = MixTab(studio)
+        mix.wire(page)
+        generate.wire(page, tabs, mix.timeline, mix.settle)
+        invert.wire(page)
+        shelves = [mix.shelf, mix.timeline]
+        in_hand = [generate.motion, generate.player, *generate.facts]
+        quiet = {"show_progress": "hidden"}
+        invert.saved.success(generate.play, invert.motion, in_hand, **quiet).then(
+            mix.shelves, None, shelves, **quiet
+        )
+        invert.play.click(lambda: gr.Tabs(selected="generate"), None, tabs, **quiet)
+        mix.saved.success(mix.shelves, None, shelves, **quiet).then(
+            generate.cards, None, generate.motion, **quiet
+        )
+    return page
+
+
+def serve(host: str = "127.0.0.1", port: int = 7860, data: str | None = None) -> None:
+    """Open the studio over a data folder at an address, until interrupted."""
+    open_page(Studio(data), server_name=host, server_port=port)
+
+
+def open_page(studio: Studio, **launch: Any) -> Any:
+    """Build and launch the page; `launch` goes to gradio, whose answer is returned."""
+    return build(studio).launch(
+        theme=theme.theme(),
+        css_paths=STYLE,
+        head=components.head(),
+        allowed_paths=[str(studio.library.root), str(studio.library.starters)],
+        footer_links=[],
+        ssr_mode=False,
+        show_error=True,
+        **launch,
+    )

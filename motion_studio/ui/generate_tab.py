@@ -1,0 +1,221 @@
+"""Generate: a prompt and a motion become a clip, shown beside the motion's reference."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.backbones.base import BASES
+from motion_studio.errors import InputError
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.jobs import Job
+from motion_studio.studio.mix import Mix, Track
+from motion_studio.studio.render import Recipe
+from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.ui.work import friendly
+from motion_studio.video.files import read_recipe
+from motion_studio.video.reading import read_clip
+
+WORDS = text.GENERATE
+FREE_SEEDS = 10**6
+PREVIEW_EVERY = 3
+WHOLE = ("seed", "steps")
+
+
+class GenerateTab:
+    """The widgets of the tab and what they do; `settings` holds those that make a GenerationSettings, by name."""
+
+    def __init__(self, studio: Studio):
+        self.studio, self.library = studio, studio.library
+        self.spec = BASES[DEFAULT_BASE]
+        self.motions: dict[str, str] = {}  # of the jobs that this page started
+        gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                self._choices()
+            with gr.Column(scale=6, min_width=320):
+                self._screen()
+
+    def _choices(self) -> None:
+        prompt = gr.Textbox(
+            WORDS["prompt_value"],
+            label=WORDS["prompt"],
+            placeholder=WORDS["prompt_placeholder"],
+            max_length=400,
+        )
+        self.motion = components.cards(self._cards(), shelf.first(self.library), elem_id="generate-motions")
+        with gr.Row():
+            strength = gr.Slider(
+                -1, 1.5, 1.0, step=0.05, label=WORDS["strength"], info=WORDS["strength_info"], scale=3
+            )
+            with gr.Column(scale=1, min_width=110):
+                seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
+                self.dice = gr.Button(WORDS["dice"], size="sm")
+        with gr.Accordion(WORDS["more"], open=False):
+            motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
+            looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
+            with gr.Row():
+                steps = gr.Slider(4, 50, 20, step=1, label=WORDS["steps"], min_width=140)
+                guidance = gr.Slider(
+                    1, 12, self.spec.guidance, step=0.5, label=WORDS["guidance"], min_width=140
+                )
+            noise_prior = gr.Slider(
+                0, 1, 0, step=0.05, label=WORDS["noise_prior"], info=WORDS["noise_prior_info"]
+            )
+            negative = gr.Textbox("", label=WORDS["negative"], max_length=400)
+        self.settings: dict[str, Any] = {
+            "prompt": prompt,
+            "negative_prompt": negative,
+            "steps": steps,
+            "guidance": guidance,
+            "seed": seed,
+            "strength": strength,
+            "looks": looks,
+            "motion_type": motion_type,
+            "noise_prior": noise_prior,
+        }
+
+    def _screen(self) -> None:
+        self.player = components.player(*self._views(shelf.first(self.library)))
+        self.watch = work.Watch(self.studio.jobs, "generate")
+        with gr.Row():
+            self.start = gr.Button(WORDS["generate"], variant="primary", elem_id="generate-start")
+            self.cancel = gr.Button(WORDS["cancel"], visible=False)
+            self.download = gr.DownloadButton(WORDS["download"], visible=False)
+        with gr.Accordion(WORDS["about"], open=False):
+            self.about = gr.HTML(apply_default_css=False)
+            with gr.Row():
+                self.delete = gr.Button(WORDS["delete"], size="sm", visible=False)
+                self.undelete = gr.Button(WORDS["undelete"], size="sm", visible=False)
+                self.file = gr.DownloadButton(WORDS["file"], size="sm", visible=False)
+        with gr.Accordion(WORDS["recent"], open=False):
+            self.recent = components.cards([], empty=WORDS["no_recent"], row=True)
+            self.drop = gr.File(label=WORDS["restore"], file_types=[".mp4"], height=110, elem_id="restore")
+
+    def wire(self, page: gr.Blocks, tabs: gr.Tabs, timeline: gr.HTML, settle: dict[str, Any]) -> None:
+        """Connect the widgets; a render of a mix comes back on the mixer's `timeline`, then `settle` draws it."""
+        shown = [self.player, self.start, self.download, self.recent]
+        self.watch.wire(page, self.cancel, shown, self._show)
+        gr.on(
+            [self.start.click, self.settings["prompt"].submit],
+            friendly(self._start),
+            [self.motion, *self.settings.values()],
+            [*self.watch.outputs, self.player, self.start],
+            show_progress="hidden",
+        )
+        self.dice.click(
+            lambda: random.randrange(FREE_SEEDS), None, self.settings["seed"], show_progress="hidden"
+        )
+        self.facts = [self.about, self.delete, self.file]
+        chosen = [self.player, *self.facts]
+        self.motion.input(friendly(self._choose), self.motion, chosen, show_progress="hidden")
+        page.load(self._facts, self.motion, self.facts, show_progress="hidden")
+        page.load(self.cards, None, self.motion, show_progress="hidden")
+        page.load(self._recent, None, self.recent, show_progress="hidden")
+        bin_ = [self.motion, self.undelete, *chosen]
+        self.trashed = gr.State("")
+        self.delete.click(friendly(self._delete), self.motion, [self.trashed, *bin_], show_progress="hidden")
+        self.undelete.click(friendly(self._undelete), self.trashed, bin_, show_progress="hidden")
+        restored = [tabs, timeline, self.motion, self.player, *self.settings.values()]
+        self.recent.input(friendly(self._reopen), self.recent, restored, show_progress="hidden").success(
+            **settle
+        )
+        self.drop.upload(friendly(self._restore), self.drop, restored, show_progress="hidden").success(
+            **settle
+        )
+
+    def play(self, motion: str) -> tuple[Any, ...]:
+        """Updates of the cards, the player and the facts that put a motion in hand."""
+        return gr.HTML(value=motion, cards=self._cards()), *self._choose(motion)
+
+    def cards(self) -> Any:
+        """An update of the cards with what is in the library now."""
+        return gr.HTML(cards=self._cards())
+
+    def _cards(self) -> list[dict[str, Any]]:
+        none = {"name": "", "title": WORDS["no_motion"], "note": WORDS["no_motion_note"], "mark": "∅"}
+        return [*shelf.motion_cards(self.library), none]
+
+    def _recent(self) -> Any:
+        return gr.HTML(cards=shelf.render_cards(self.library), value="")
+
+    def _views(self, motion: str, result: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        right = {**(result or {"hint": WORDS["result_hint"]}), "label": WORDS["result"]}
+        if not motion:
+            return [right]
+        return [{**shelf.reference_view(self.library, motion), "label": WORDS["reference"]}, right]
+
+    def _choose(self, motion: str) -> tuple[Any, ...]:
+        return components.playing(*self._views(motion)), *self._facts(motion)
+
+    def _facts(self, motion: str) -> tuple[Any, ...]:
+        entry = self.library.entry(motion) if motion else None
+        return (
+            shelf.about(entry),
+            gr.Button(visible=entry is not None and not entry.starter),
+            gr.DownloadButton(value=entry and str(entry.path), visible=entry is not None),
+        )
+
+    def _start(self, motion: str, *values: Any) -> tuple[Any, ...]:
+        given = dict(zip(self.settings, values, strict=True))
+        if not given["prompt"].strip():
+            raise InputError(WORDS["need_prompt"])
+        given |= {name: int(given[name] or 0) for name in WHOLE}
+        settings = GenerationSettings(**given)
+        mix = Mix((Track(motion),)) if motion else None
+        reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
+        job = self.studio.generate(self.spec.name, settings, mix, reference, preview_every=PREVIEW_EVERY)
+        self.motions[job.id] = motion
+        return *self.watch.start(job), components.playing(*self._views(motion)), gr.Button(visible=False)
+
+    def _show(self, job: Job) -> tuple[Any, ...]:
+        """Updates of the player, the start button, the download and the recent renders."""
+        ready, motion = gr.Button(visible=not job.active), self.motions.get(job.id, "")
+        if job.result is not None:
+            player = components.playing(*self._views(motion, pictures.view(job.result.clip)))
+            return player, ready, gr.DownloadButton(value=str(job.result.path), visible=True), self._recent()
+        player = gr.skip()
+        if job.preview is not None:
+            player = components.playing(*self._views(motion, pictures.view(job.preview.clip)))
+        return player, ready, gr.DownloadButton(visible=False), gr.skip()
+
+    def _delete(self, motion: str) -> tuple[Any, ...]:
+        title = self.library.entry(motion).title
+        self.library.delete(motion)
+        gr.Info(WORDS["deleted"].format(title=title))
+        cards, *rest = self.play(shelf.first(self.library))
+        return motion, cards, gr.Button(visible=True), *rest
+
+    def _undelete(self, trashed: str) -> tuple[Any, ...]:
+        cards, *rest = self.play(self.library.restore(trashed).name)
+        return cards, gr.Button(visible=False), *rest
+
+    def _reopen(self, name: str) -> tuple[Any, ...]:
+        path = shelf.render_path(self.library, name)
+        if path is None:
+            raise InputError(WORDS["recent_gone"])
+        return self._restore(str(path))
+
+    def _restore(self, path: str) -> tuple[Any, ...]:
+        """Updates of the tabs, the mixer's timeline, the cards, the player and the settings."""
+        values = read_recipe(Path(path))
+        if values is None:
+            raise InputError(WORDS["no_recipe"])
+        recipe = Recipe.from_json(values)
+        found = {name: self.library.find(wanted) for name, wanted in recipe.motions.items()}
+        if missing := [name for name, entry in found.items() if entry is None]:
+            gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
+        names = {name: entry.name for name, entry in found.items() if entry is not None}
+        settings = [getattr(recipe.settings, name) for name in self.settings]
+        made = pictures.view(read_clip(path))
+        if recipe.mix is not None and not mix_desk.plain(recipe.mix):
+            desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames)
+            timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
+            return gr.Tabs(selected="mix"), timeline, gr.skip(), gr.skip(), *settings
+        motion = names.get(recipe.mix.tracks[0].motion, "") if recipe.mix else ""
+        player = components.playing(*self._views(motion, made))
+        return gr.Tabs(selected="generate"), gr.skip(), motion, player, *settings

@@ -1,0 +1,194 @@
+"""Invert: a clip's motion is learnt while one watches, then named and saved."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.backbones.base import BASES
+from motion_studio.errors import InputError
+from motion_studio.settings import InversionSettings, preset, preset_names
+from motion_studio.studio.jobs import Job
+from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.ui import components, pictures, shelf, text, work
+from motion_studio.ui.work import friendly
+from motion_studio.video.clip import Clip, fit
+from motion_studio.video.reading import read_clip
+
+WORDS = text.INVERT
+KINDS = [".mp4", ".mov", ".webm", ".gif"]
+WHOLE = ("steps", "rank", "seed")
+KEPT = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a job learns from: the clip as the base model sees it, and a name to offer."""
+
+    clip: Clip
+    title: str
+
+
+class InvertTab:
+    """The widgets of the tab and what they do; `settings` holds those that change a preset, by name."""
+
+    def __init__(self, studio: Studio):
+        self.studio, self.library = studio, studio.library
+        self.spec = BASES[DEFAULT_BASE]
+        self.sources: OrderedDict[str, Source] = OrderedDict()  # by job, outliving the page
+        self.path = gr.State("")
+        gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                self._choices()
+            with gr.Column(scale=6, min_width=320):
+                self._screen()
+
+    def _choices(self) -> None:
+        self.file = gr.File(label=WORDS["file"], file_types=KINDS, height=150, elem_id="invert-file")
+        self.clips = components.cards(
+            shelf.clip_cards(), empty=WORDS["no_clips"], row=True, elem_id="invert-clips"
+        )
+        self.trim = components.trim(elem_id="invert-trim")
+        self.prompt = gr.Textbox(
+            "",
+            label=WORDS["prompt"],
+            placeholder=WORDS["prompt_placeholder"],
+            info=WORDS["prompt_info"],
+            max_length=400,
+        )
+        names = sorted(preset_names(), key=lambda name: list(WORDS["presets"]).index(name))
+        choices = [(WORDS["presets"][name], name) for name in names]
+        self.preset = gr.Radio(choices, value=names[0], label=WORDS["preset"], elem_id="invert-preset")
+        usual = preset(names[0])
+        with gr.Accordion(WORDS["more"], open=False), gr.Row():
+            self.fit = gr.Radio(WORDS["fits"], value="crop", label=WORDS["fit"])
+            self.settings: dict[str, Any] = {
+                "steps": gr.Slider(5, 300, usual.steps, step=5, label=WORDS["steps"], min_width=150),
+                "rank": gr.Slider(
+                    1, 8, usual.rank, step=1, label=WORDS["rank"], info=WORDS["rank_info"], min_width=150
+                ),
+                "learning_rate": gr.Number(usual.learning_rate, label=WORDS["learning_rate"], min_width=120),
+                "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
+                "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
+                "shuffle_looks": gr.Checkbox(usual.shuffle_looks, label=WORDS["shuffle_looks"]),
+            }
+
+    def _screen(self) -> None:
+        self.player = components.player(*self._views(None), elem_id="invert-player")
+        self.watch = work.Watch(self.studio.jobs, "invert")
+        self.curve = gr.HTML(apply_default_css=False)
+        with gr.Row():
+            self.learn = gr.Button(WORDS["learn"], variant="primary", elem_id="invert-learn")
+            self.keep = gr.Button(WORDS["keep"], visible=False, elem_id="invert-keep")
+            self.cancel = gr.Button(WORDS["cancel"], visible=False, variant="stop")
+        with gr.Column(visible=False, elem_id="invert-save") as self.saving:
+            self.name = gr.Textbox(label=WORDS["name"], max_length=80)
+            self.notes = gr.Textbox(
+                label=WORDS["notes"], placeholder=WORDS["notes_placeholder"], lines=2, max_length=1000
+            )
+            with gr.Row():
+                self.save = gr.Button(WORDS["save"], variant="primary")
+                self.discard = gr.Button(WORDS["cancel"])
+        self.play = gr.Button(WORDS["play"], visible=False, elem_id="invert-play")
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Connect the widgets; `saved` and `played` are for the page to go on from."""
+        shown = [self.player, self.curve, self.learn, self.keep, self.saving, self.name]
+        self.watch.wire(page, self.cancel, shown, self._show)
+        picked = [self.path, self.trim, self.player]
+        self.file.upload(friendly(self._pick), self.file, picked)
+        self.clips.input(
+            friendly(self._pick_ours), self.clips, [*picked, self.prompt], show_progress="hidden"
+        )
+        self.preset.input(
+            lambda name: [getattr(preset(name), key) for key in self.settings],
+            self.preset,
+            list(self.settings.values()),
+            show_progress="hidden",
+        )
+        inputs = [self.path, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]
+        started = [*self.watch.outputs, self.player, self.curve, self.learn, self.keep, self.play]
+        self.learn.click(friendly(self._learn), inputs, started, show_progress="hidden")
+        self.keep.click(
+            lambda job: self.studio.jobs.get(job).stop(), self.watch.id, None, show_progress="hidden"
+        )
+        self.motion = gr.State("")
+        self.saved = self.save.click(
+            friendly(self._save),
+            [self.watch.id, self.name, self.notes],
+            [self.motion, self.saving, self.play, self.watch.id],
+            show_progress="hidden",
+        )
+        self.discard.click(
+            lambda: ("", gr.Column(visible=False), "", ""),
+            None,
+            [self.watch.id, self.saving, self.watch.progress, self.curve],
+            show_progress="hidden",
+        )
+
+    def _views(self, clip: Clip | None, sample: Clip | None = None) -> list[dict[str, Any]]:
+        left = {"hint": WORDS["reference_hint"]} if clip is None else pictures.view(clip)
+        right = {"hint": WORDS["sample_hint"]} if sample is None else pictures.view(sample)
+        return [{**left, "label": WORDS["reference"]}, {**right, "label": WORDS["sample"]}]
+
+    def _pick(self, path: str) -> tuple[Any, ...]:
+        clip = read_clip(path)
+        trim = gr.HTML(value=None, film=pictures.film(clip))
+        return path, trim, components.playing(*self._views(self._fitted(clip, "crop")))
+
+    def _pick_ours(self, name: str) -> tuple[Any, ...]:
+        path = shelf.clip_path(name)
+        return *self._pick(str(path)), shelf.caption(path)
+
+    def _fitted(self, clip: Clip, how: str, start: float = 0.0, end: float | None = None) -> Clip:
+        """The part of a clip as the base model sees it."""
+        size = (self.spec.frames, self.spec.height, self.spec.width)
+        return fit(clip, *size, fps=self.spec.fps, how=how, start=start, end=end)
+
+    def _learn(
+        self, path: str, trim: dict[str, float] | None, prompt: str, name: str, how: str, *values: Any
+    ) -> tuple[Any, ...]:
+        if not path:
+            raise InputError(WORDS["need_clip"])
+        given = dict(zip(self.settings, values, strict=True))
+        given |= {key: int(given[key] or 0) for key in WHOLE}
+        settings = InversionSettings.from_json({**preset(name).to_json(), **given})
+        start, end = (trim["start"], trim["end"]) if trim else (0.0, None)
+        clip = self._fitted(read_clip(path), how, start, end)
+        title = pictures.title_of(Path(path))
+        job = self.studio.invert(self.spec.name, clip, settings, prompt.strip(), title)
+        self.sources[job.id] = Source(clip, title)
+        while len(self.sources) > KEPT:
+            self.sources.popitem(last=False)
+        player = components.playing(*self._views(clip))
+        hidden = gr.Button(visible=False)
+        return *self.watch.start(job), player, "", hidden, gr.Button(visible=True), hidden
+
+    def _show(self, job: Job) -> tuple[Any, ...]:
+        """Updates of the player, the curve, the learn and keep buttons, and of what saves the motion."""
+        source = self.sources.get(job.id)
+        sample = job.preview.clip if job.preview else None
+        player = components.playing(*self._views(source.clip, sample)) if source else gr.skip()
+        losses = [point.loss for point in job.losses]
+        total = job.progress.total if job.progress else len(losses)
+        curve = pictures.curve(losses, total, WORDS["curve"])
+        done = job.result is not None
+        name = source.title if source and done else gr.skip()
+        learn, keep = gr.Button(visible=not job.active), gr.Button(visible=job.active)
+        return player, curve, learn, keep, gr.Column(visible=done), name
+
+    def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:
+        motion = self.studio.jobs.get(job_id).result if job_id else None
+        if motion is None:
+            raise InputError(WORDS["need_motion"])
+        if not name.strip():
+            raise InputError(WORDS["need_name"])
+        source = self.sources.get(job_id)
+        entry = self.library.save(motion, name, source and source.clip, notes.strip())
+        gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
+        return entry.name, gr.Column(visible=False), gr.Button(visible=True), job_id

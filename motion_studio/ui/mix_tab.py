@@ -1,0 +1,221 @@
+"""Mix: motions on tracks, bent and summed; drawn at once, previewed as a slider is let go, rendered, saved."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.backbones.base import BASES
+from motion_studio.errors import InputError
+from motion_studio.motion.embedding import Motion
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.jobs import Job
+from motion_studio.studio.mix import build
+from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.ui.mix_desk import KNOBS, Desk
+from motion_studio.ui.work import friendly
+
+WORDS = text.MIX
+PREVIEW_STEPS = 6
+RENDER_STEPS = 20
+PREVIEW_EVERY = 4
+UNDO_STEPS = 50
+SLIDERS = {
+    "speed": (-2.0, 3.0, 0.05),
+    "amplitude": (0.0, 2.0, 0.05),
+    "zoom": (0.5, 2.0, 0.05),
+    "x": (-0.5, 0.5, 0.01),
+    "y": (-0.5, 0.5, 0.01),
+}
+TOGGLES = ("reverse", "mirror_x", "mirror_y")
+# Drawing must not wait behind anything, and only the last of many slider positions counts.
+LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
+
+
+class MixTab:
+    """The mixer: the desk lives in the timeline's value, `history` holds its earlier states."""
+
+    def __init__(self, studio: Studio):
+        self.studio, self.library = studio, studio.library
+        self.spec = BASES[DEFAULT_BASE]
+        self.history = gr.State([mix_desk.empty(self.spec.frames)])
+        gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=260):
+                self.stage = components.stage(elem_id="mix-stage")
+            with gr.Column(scale=3, min_width=260):
+                self.player = components.player(self._view(None))
+                self.watch = work.Watch(studio.jobs, "preview", "mix")
+            with gr.Column(scale=3, min_width=260):
+                self._prompt()
+        self._tracks()
+
+    def _prompt(self) -> None:
+        self.prompt = gr.Textbox(WORDS["prompt_value"], label=WORDS["prompt"], max_length=400)
+        self.seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
+        with gr.Row():
+            self.render = gr.Button(WORDS["render"], variant="primary", elem_id="mix-render")
+            self.cancel = gr.Button(WORDS["cancel"], visible=False)
+            self.download = gr.DownloadButton(WORDS["download"], visible=False)
+        with gr.Accordion(WORDS["save_as"], open=False):
+            self.name = gr.Textbox(label=WORDS["name"], max_length=80)
+            self.notes = gr.Textbox(label=WORDS["notes"], lines=2, max_length=1000)
+            self.save = gr.Button(WORDS["save"])
+
+    def _tracks(self) -> None:
+        with gr.Row(elem_classes=["bar"]):
+            gr.HTML(f"<h3>{WORDS['tracks']}</h3>", padding=False)
+            self.quick = gr.Checkbox(True, label=WORDS["quick"], container=False, min_width=190, scale=0)
+            self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)
+            self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
+        desk = mix_desk.empty(self.spec.frames)
+        self.timeline = components.timeline(desk, shelf.titles(self.library), elem_id="mix-timeline")
+        with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
+            with gr.Column(min_width=120, scale=2):
+                dial = components.dial(WORDS["turn"], elem_id="mix-turn")
+            with gr.Column(min_width=120, scale=2):
+                toggles = {key: gr.Checkbox(False, label=WORDS[key], container=False) for key in TOGGLES}
+            sliders = {}
+            for pair in (("speed",), ("amplitude", "zoom"), ("x", "y")):
+                with gr.Column(min_width=200, scale=3):
+                    sliders |= {key: self._slider(key) for key in pair}
+        self.knobs: dict[str, Any] = {"turn": dial, **toggles, **sliders}
+        gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
+        cards = shelf.motion_cards(self.library)
+        self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
+
+    def _slider(self, key: str) -> gr.Slider:
+        low, high, step = SLIDERS[key]
+        return gr.Slider(low, high, KNOBS[key], step=step, label=WORDS[key], info=WORDS.get(f"{key}_info"))
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
+        self.watch.wire(page, self.cancel, [self.player, self.render, self.download], self._show)
+        faces = [self.stage, self.bend, *self.knobs.values()]
+        self.settle: dict[str, Any] = {
+            "fn": friendly(self._settle),
+            "inputs": [self.timeline, self.history, self.quick, self.prompt, self.seed, self.watch.id],
+            "outputs": [*faces, self.history, *self.watch.outputs],
+            "show_progress": "hidden",
+        }
+        self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
+        self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
+        self.timeline.release(**self.settle)
+        for key, knob in self.knobs.items():
+            turn = friendly(partial(self._turn, key))
+            both = [self.timeline, self.stage]
+            turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
+            if key not in TOGGLES:
+                turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
+            turned.success(**self.settle)
+        self.stage.release(self._drag, self.timeline, self.timeline, **LIVE).success(**self.settle)
+        both = [self.timeline, self.shelf]
+        self.shelf.input(friendly(self._add), both, both, **LIVE).success(**self.settle)
+        undone = self.undo.click(self._undo, self.history, [self.history, self.timeline], **LIVE)
+        undone.success(**self.settle)
+        cleared = self.clear.click(lambda: mix_desk.empty(self.spec.frames), None, self.timeline, **LIVE)
+        cleared.success(**self.settle)
+        inputs = [self.timeline, self.prompt, self.seed]
+        self.render.click(friendly(self._render), inputs, self.watch.outputs, show_progress="hidden")
+        inputs = [self.timeline, self.name, self.notes, self.watch.id]
+        self.saved = self.save.click(
+            friendly(self._save), inputs, [self.name, self.notes], show_progress="hidden"
+        )
+        page.load(self.shelves, None, [self.shelf, self.timeline], show_progress="hidden")
+
+    def shelves(self) -> tuple[Any, Any]:
+        """Updates of the shelf and the timeline with what is in the library now."""
+        return gr.HTML(cards=shelf.motion_cards(self.library)), gr.HTML(titles=shelf.titles(self.library))
+
+    def _load(self, name: str) -> Motion:
+        return shelf.loader(self.library, name)
+
+    def _view(self, job: Job | None) -> dict[str, Any]:
+        if job is not None and job.result is not None:
+            label = WORDS["result"] if job.kind == "preview" else WORDS["rendered"]
+            return {**pictures.view(job.result.clip), "label": label}
+        if job is not None and job.preview is not None:
+            return {**pictures.view(job.preview.clip), "label": WORDS["result"]}
+        return {"hint": WORDS["result_hint"], "label": WORDS["result"]}
+
+    def _show(self, job: Job) -> tuple[Any, ...]:
+        """Updates of the player, the render button and the download."""
+        player = components.playing(self._view(job)) if job.result or job.preview else gr.skip()
+        path = job.result.path if job.result else None
+        rendering = job.active and job.kind == "mix"
+        return (
+            player,
+            gr.Button(visible=not rendering),
+            gr.DownloadButton(value=path and str(path), visible=bool(path)),
+        )
+
+    def _draw(self, desk: Desk) -> Any:
+        return gr.HTML(value=mix_desk.ways(desk, self._load))
+
+    def _faces(self, desk: Desk) -> tuple[Any, ...]:
+        """Updates of the stage and of the chosen track's knobs."""
+        track = mix_desk.chosen(desk)
+        values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
+        return self._draw(desk), gr.Row(visible=track is not None), *values
+
+    def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
+        desk = mix_desk.turned(desk, desk["selected"], **{key: value})
+        return desk, self._draw(desk)
+
+    def _drag(self, desk: Desk, event: gr.EventData) -> Desk:
+        track = desk["tracks"][event.track]
+        low, high, _ = SLIDERS["x"]
+        moved = {key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")}
+        return {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
+
+    def _add(self, desk: Desk, motion: str) -> tuple[Any, Any]:
+        """Updates of the timeline and the shelf, where no card stays chosen."""
+        timeline = gr.HTML(value=mix_desk.add(desk, motion), titles=shelf.titles(self.library))
+        return timeline, gr.HTML(value="")
+
+    def _undo(self, history: list[Desk]) -> tuple[list[Desk], Any]:
+        if len(history) < 2:
+            gr.Info(WORDS["undone"])
+            return history, gr.skip()
+        return history[:-1], history[-2]
+
+    def _settle(
+        self, desk: Desk, history: list[Desk], quick: bool, prompt: str, seed: float, job_id: str
+    ) -> tuple[Any, ...]:
+        if history[-1]["tracks"] != desk["tracks"]:
+            history = [*history, desk][-UNDO_STEPS:]
+        watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
+        if quick and desk["tracks"] and prompt.strip():
+            self.watch.cancel(job_id)
+            watching = self.watch.start(self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview"))
+        return *self._faces(desk), history, *watching
+
+    def _render(self, desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
+        if not prompt.strip():
+            raise InputError(text.GENERATE["need_prompt"])
+        return self.watch.start(self._submit(desk, prompt, seed, RENDER_STEPS, "mix"))
+
+    def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
+        if not desk["tracks"]:
+            raise InputError(WORDS["need_tracks"])
+        guidance = self.spec.guidance
+        settings = GenerationSettings(prompt=prompt, seed=int(seed or 0), steps=steps, guidance=guidance)
+        mix, keep = mix_desk.to_mix(desk), kind == "mix"
+        return self.studio.generate(
+            self.spec.name, settings, mix, kind=kind, keep=keep, preview_every=PREVIEW_EVERY if keep else 0
+        )
+
+    def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:
+        if not desk["tracks"]:
+            raise InputError(WORDS["need_tracks"])
+        if not name.strip():
+            raise InputError(WORDS["need_name"])
+        motion = build(mix_desk.to_mix(desk), self.library.load)
+        # The last preview or render stands in for the reference that a mix has not.
+        made = self.studio.jobs.get(job_id).result if job_id else None
+        entry = self.library.save(motion, name, made and made.clip, notes)
+        gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
+        return "", ""

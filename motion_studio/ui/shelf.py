@@ -1,0 +1,113 @@
+"""The library as the page shows it: cards, a motion's reference clip, and what is known of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from motion_studio.errors import InputError
+from motion_studio.motion.embedding import Motion
+from motion_studio.studio.library import Entry, Library
+from motion_studio.studio.motion_file import read_motion
+from motion_studio.ui import pictures, text
+from motion_studio.video.clip import Clip
+from motion_studio.video.files import read_recipe
+from motion_studio.video.reading import read_clip
+
+CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
+RECENT = 12
+
+
+def motion_cards(library: Library) -> list[dict[str, Any]]:
+    """A card a motion that can be read."""
+    return [pictures.card(entry) for entry in library.motions() if not entry.error]
+
+
+def first(library: Library) -> str:
+    """The name of the motion to begin with; '' for none."""
+    return next((entry.name for entry in library.motions() if not entry.error), "")
+
+
+def titles(library: Library) -> dict[str, str]:
+    """Each motion's title by its name."""
+    return {entry.name: entry.title for entry in library.motions()}
+
+
+def clip_cards() -> list[dict[str, Any]]:
+    """The clips that ship with the studio."""
+    return [pictures.clip_card(path) for path in sorted(CLIPS.glob("*.mp4"))]
+
+
+def clip_path(name: str) -> Path:
+    """The shipped clip of that name. Raises InputError."""
+    for path in CLIPS.glob("*.mp4"):
+        if path.stem == name:
+            return path
+    raise InputError(text.INVERT["no_clip"])
+
+
+def caption(path: Path) -> str:
+    """What a shipped clip shows, as its recipe says; '' when it does not."""
+    recipe = read_recipe(path) or {}
+    return str(recipe.get("caption") or "")
+
+
+def render_cards(library: Library) -> list[dict[str, Any]]:
+    """The last renders, newest first."""
+    return [pictures.clip_card(path) for path in library.renders()[:RECENT]]
+
+
+def render_path(library: Library, name: str) -> Path | None:
+    """The render of that card, or None when it is gone."""
+    return next((path for path in library.renders() if path.stem == name), None)
+
+
+def reference(library: Library, motion: str) -> Clip | None:
+    """The clip that a motion was learnt from, if it is there."""
+    entry = library.entry(motion)
+    return read_clip(entry.clip) if entry.clip else None
+
+
+def reference_view(library: Library, motion: str) -> dict[str, Any]:
+    """That clip for the player; a hint when there is none."""
+    entry = library.entry(motion)
+    if entry.clip is None:
+        return {"hint": text.GENERATE["no_reference"]}
+    return _view(entry.clip, entry.clip.stat().st_mtime)
+
+
+def loader(library: Library, name: str) -> Motion:
+    """Read a motion, from memory when its file has not changed: the drawn ways ask at every pixel."""
+    path = library.entry(name).path
+    return _motion(path, path.stat().st_mtime)
+
+
+def about(entry: Entry | None) -> str:
+    """A motion's notes, where it comes from and its measured figures, as HTML."""
+    if entry is None:
+        return f'<div class="about"><p>{escape(text.GENERATE["no_motion_note"])}</p></div>'
+    info, words = entry.info, text.ABOUT
+    facts = [words["base"].format(base=info.base)] if info.base else []
+    facts += [words["prompt"].format(prompt=info.prompt)] if info.prompt else []
+    facts += [words["made"].format(operation=step.get("op", "mix")) for step in info.lineage[-3:]]
+    facts += [words["starter"]] if entry.starter else []
+    figures = "".join(
+        f"<tr><td>{escape(str(name).replace('_', ' '))}</td><td>{value:.3g}</td></tr>"
+        for name, value in info.report.items()
+        if isinstance(value, int | float)
+    )
+    lines = [f"<b>{escape(entry.title)}</b>", escape(info.notes), escape(" · ".join(facts))]
+    paragraphs = "".join(f"<p>{line}</p>" for line in lines if line)
+    return f'<div class="about">{paragraphs}<table>{figures}</table></div>'
+
+
+@lru_cache(maxsize=64)
+def _view(path: Path, changed: float) -> dict[str, Any]:
+    return pictures.view(read_clip(path))
+
+
+@lru_cache(maxsize=64)
+def _motion(path: Path, changed: float) -> Motion:
+    return read_motion(path)

@@ -1,0 +1,122 @@
+"""A job as the page shows it: a bar, a line of words, and when to look again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from motion_studio.errors import MotionStudioError
+from motion_studio.studio.jobs import Job, Jobs
+from motion_studio.ui import text
+
+POLL_SECONDS = 0.4
+
+
+def friendly(event: Callable[..., Any]) -> Callable[..., Any]:
+    """An event whose errors of ours show as one line on the page."""
+
+    @functools.wraps(event)
+    def wrapped(*args: Any) -> Any:
+        try:
+            return event(*args)
+        except MotionStudioError as error:
+            raise gr.Error(one_line(error), print_exception=False) from None
+
+    return wrapped
+
+
+def one_line(error: object) -> str:
+    """An error's words on one line, safe to show."""
+    return escape(" ".join(str(error).split()))
+
+
+class Watch:
+    """Follows one job on the page: a bar, a cancel button and a timer that looks again while it runs.
+
+    `outputs` takes what `start` and `attach` return; `wire` calls `show(job)` whenever there is something new,
+    for the updates of the tab's own `shown` components.
+    """
+
+    def __init__(self, jobs: Jobs, *kinds: str):
+        self.jobs, self.kinds = jobs, kinds
+        self.id = gr.State("")
+        self.seen = gr.State(None)
+        self.timer = gr.Timer(POLL_SECONDS, active=False)
+        self.progress = gr.HTML(apply_default_css=False)
+
+    def wire(self, page: gr.Blocks, cancel: gr.Button, shown: list[Any], show: Callable[[Job], Any]) -> None:
+        """Look at the job at each tick, and take it up again on a page that is opened anew."""
+        self.outputs = [self.id, self.seen, self.timer, self.progress, cancel]
+
+        def look(job_id: str, seen: Any) -> tuple[Any, ...]:
+            job = self.jobs.get(job_id) if job_id else None
+            if job is None:
+                return (gr.skip(),) * (len(self.outputs) - 1 + len(shown))
+            now = (job.id, job.state, job.preview and job.preview.step, len(job.losses))
+            if job.state == "failed" and now != seen:
+                gr.Warning(one_line(job.error))
+            updates = show(job) if now != seen else (gr.skip(),) * len(shown)
+            return now, *self._state(job), *updates
+
+        def attach() -> tuple[Any, ...]:
+            job_id = self.latest()
+            return job_id, *look(job_id, None)
+
+        self.timer.tick(look, [self.id, self.seen], [*self.outputs[1:], *shown], show_progress="hidden")
+        page.load(attach, None, [*self.outputs, *shown], show_progress="hidden")
+        cancel.click(self.cancel, self.id, None, show_progress="hidden")
+
+    def start(self, job: Job) -> tuple[Any, ...]:
+        """The updates of `outputs` for a job that was just queued."""
+        _, *state = self._state(job)
+        return job.id, None, gr.Timer(active=True), *state  # it may have ended by now: the timer sees that
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel the job, if there is one."""
+        if job_id:
+            self.jobs.get(job_id).cancel()
+
+    def latest(self) -> str:
+        """The id of the last job of these kinds that runs, waits, or ended with its result still here; or ''."""
+        for job in self.jobs.list():
+            if job.kind in self.kinds and (job.active or job.result is not None):
+                return job.id
+        return ""
+
+    def _state(self, job: Job) -> tuple[gr.Timer, str, gr.Button]:
+        return gr.Timer(active=job.active), panel(self.jobs, job), gr.Button(visible=job.active)
+
+
+def panel(jobs: Jobs, job: Job) -> str:
+    """The bar and the words under it."""
+    words, right, share = _words(jobs, job), "", 0.0
+    if job.state == "running" and job.progress and job.progress.total:
+        step, total = job.progress.step, job.progress.total
+        share = step / total
+        right = f"{step} / {total}"
+        if 0 < step < total and job.seconds > 2:
+            right += " · " + text.WORK["left"].format(seconds=duration(job.seconds / step * (total - step)))
+    bar = f'<div class="bar"><i style="width:{share:.1%}"></i></div>' if job.active else ""
+    return f'<div class="work {job.state}">{bar}<p><span>{words}</span><span>{right}</span></p></div>'
+
+
+def _words(jobs: Jobs, job: Job) -> str:
+    if job.state == "running" and job.progress and job.progress.text:
+        return escape(job.progress.text)
+    if job.state == "queued":
+        ahead = next((other for other in jobs.list() if other.state == "running"), None)
+        if ahead is not None:
+            return escape(text.WORK["waiting"].format(title=ahead.title))
+    words = text.WORK[job.state].format(seconds=duration(job.seconds), error=job.error)
+    return escape(words)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words that a glance can read."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"
