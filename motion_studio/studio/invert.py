@@ -22,6 +22,7 @@ from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.generate import check, denoise
 from motion_studio.video.clip import Clip, fit
+from motion_studio.video.tracks import see
 
 if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
@@ -176,10 +177,7 @@ def _site_names(backbone: Backbone, settings: InversionSettings, latents: Tensor
 
 
 def _info(backbone: Backbone, clip: Clip, settings: InversionSettings, prompt: str) -> MotionInfo:
-    from motion_studio.video.tracks import camera_curve, track_object
-
-    path = track_object(clip)
-    camera = camera_curve(clip)
+    seen = see(clip)
     return MotionInfo(
         base=backbone.name,
         base_hash=backbone.weights_hash,
@@ -188,8 +186,8 @@ def _info(backbone: Backbone, clip: Clip, settings: InversionSettings, prompt: s
         prompt=prompt,
         latent_size=backbone.latent_size,
         settings=settings.to_json(),
-        path=_rows(path),
-        camera=_rows(camera),
+        path=_rows(seen.path),
+        camera=_rows(seen.camera),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
