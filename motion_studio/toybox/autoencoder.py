@@ -28,30 +28,34 @@ def _round_trip(vae: nn.Module, frames: Tensor) -> tuple[Tensor, Tensor]:
     return latents.float(), (made.float() + 1) / 2
 
 
-def train_autoencoder(vae: nn.Module, steps: int, seed: int, device: torch.device) -> list[tuple[int, float]]:
-    """Train an `AutoencoderTiny` in place on rendered frames; return its curve as (step, PSNR in dB)."""
+def train_autoencoder(
+    vae: nn.Module, steps: int, seed: int, device: torch.device, decoder_only: bool = False
+) -> list[tuple[int, float]]:
+    """Train an `AutoencoderTiny` in place on rendered frames; return its curve as (step, PSNR in dB).
+
+    With `decoder_only` the latents stay what they are, so that a denoiser trained on them fits still.
+    """
     torch.manual_seed(seed)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=2e-3, weight_decay=1e-4)
+    trained = vae.decoder if decoder_only else vae
+    vae.requires_grad_(False)
+    trained.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.05)
     curve = []
-    for step in tqdm(range(steps), desc="autoencoder", mininterval=5):
-        frames = frame_batch(seed * 1_000_003 + step).to(device)
+    for step in tqdm(range(steps), desc="decoder" if decoder_only else "autoencoder", mininterval=5):
+        frames = frame_batch(seed * 1_000_003 + step + 500_000 * decoder_only).to(device)
         latents, made = _round_trip(vae, frames)
         spread = latents.var((0, 2, 3)) - 1
-        loss = (
-            weighted_error(made, frames) + 0.01 * (spread.square() + latents.mean((0, 2, 3)).square()).mean()
-        )
+        even = (spread.square() + latents.mean((0, 2, 3)).square()).mean()
+        loss = weighted_error(made, frames) + 0.01 * even
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % 250 == 249 or step == steps - 1:
             curve.append((step + 1, psnr(vae, seed, device)))
-            print(
-                f"autoencoder step {step + 1}: {curve[-1][1]:.2f} dB",
-                flush=True,
-            )
+            print(f"autoencoder step {step + 1}: {curve[-1][1]:.2f} dB", flush=True)
     return curve
 
 

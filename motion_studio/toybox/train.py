@@ -77,37 +77,52 @@ def pace(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / 150, (steps - step) / (0.4 * steps))
 
 
-def autoencoder(pipe, work: Path, args: argparse.Namespace, device: torch.device) -> None:
-    """Load the autoencoder trained in an earlier run, or train it; then scale its latents to unit spread."""
-    file = work / "autoencoder.safetensors"
+def autoencoder(
+    pipe, work: Path, steps: int, seed: int, device: torch.device, decoder_only: bool = False
+) -> None:
+    """Load the autoencoder (or its decoder trained once more) of an earlier run, or train it and keep it."""
+    name = "decoder" if decoder_only else "autoencoder"
+    file = work / f"{name}.safetensors"
     if not file.exists():
-        curve = train_autoencoder(pipe.vae.to(device), args.autoencoder_steps, args.seed, device)
+        curve = train_autoencoder(pipe.vae.to(device), steps, seed, device, decoder_only)
         save_file({k: v.contiguous() for k, v in pipe.vae.state_dict().items()}, file)
-        with (work / "autoencoder.csv").open("w", newline="") as out:
+        with (work / f"{name}.csv").open("w", newline="") as out:
             csv.writer(out).writerows([("step", "psnr_db"), *curve])
     pipe.vae.load_state_dict(load_file(file))
     pipe.vae.to(device).eval().requires_grad_(False)
+
+
+def unit_spread(pipe, seed: int, device: torch.device) -> None:
+    """Set the scale that brings the latents to unit spread, as the noise levels expect."""
     with torch.no_grad():
-        frames = torch.cat([frame_batch(args.seed + k, scenes=16) for k in range(8)]).to(device)
+        frames = torch.cat([frame_batch(seed + k, scenes=16) for k in range(8)]).to(device)
         spread = pipe.vae.encode(frames * 2 - 1).latents.std().item()
     pipe.vae.register_to_config(scaling_factor=round(1 / spread, 4))
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train both parts as the arguments say, from the last checkpoint if any, and write the pipeline."""
-    work = args.work
-    work.mkdir(parents=True, exist_ok=True)
+    """Train all parts as the arguments say, each from where an earlier run left it; write the pipeline."""
+    args.work.mkdir(parents=True, exist_ok=True)
     pipe = build(vocabulary(), args.seed)
     device = PartialState().device
-    autoencoder(pipe, work, args, device)
+    autoencoder(pipe, args.work, args.autoencoder_steps, args.seed, device)
+    unit_spread(pipe, args.seed, device)
+    averaged = denoiser(pipe, args, device)
+    autoencoder(pipe, args.work, args.decoder_steps, args.seed, device, decoder_only=True)
+    _export(pipe, averaged, args.out)
+
+
+def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
+    """Train text encoder and UNet from the last checkpoint, if any, on; return the averaged weights."""
     plain_attention(pipe.unet)
     model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
     alphas = pipe.scheduler.alphas_cumprod.to(device)
-    state = work / "state"
-    pool = LatentPool(
-        pipe.vae, pipe.tokenizer, args.pool, args.seed + (1 + _done(work) if state.exists() else 0)
-    )
-    for _ in tqdm(range(args.start_pool // 8), desc="first clips", mininterval=5):
+    state, done = args.work / "state", args.work / "done"
+    first = int(done.read_text()) if state.exists() else 0
+    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + first)
+    for _ in tqdm(
+        range(args.start_pool // 8 if first < args.steps else 1), desc="first clips", mininterval=5
+    ):
         pool.add(8)
     precision = fastest_precision(model, *(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
@@ -117,7 +132,6 @@ def train(args: argparse.Namespace) -> None:
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(args.average))
     prepared, optimizer = accelerator.prepare(model, optimizer)
     accelerator.register_for_checkpointing(average)
-    first = _done(work) if state.exists() else 0
     if first:
         accelerator.load_state(str(state))
     began, losses = time.time(), []
@@ -134,30 +148,26 @@ def train(args: argparse.Namespace) -> None:
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if step > 100 or first:
+        if step > 100:
             average.update_parameters(model)
         losses.append(loss.item())
         if (step + 1) % 20 == 0:
-            _log(work, step + 1, sum(losses) / len(losses), time.time() - began)
+            _log(args.work, step + 1, sum(losses) / len(losses), time.time() - began)
             losses.clear()
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
             accelerator.save_state(str(state))
-            (work / "done").write_text(str(step + 1))
-            _export(pipe, average.module, work / "pipeline")
-    _export(pipe, average.module, args.out)
+            done.write_text(str(step + 1))
+            _export(pipe, average.module, args.work / "pipeline")
+    return average.module
 
 
 def _batch(pool: LatentPool, step: int, args: argparse.Namespace) -> tuple[Tensor, Tensor]:
     """Draw clips; early on many short pieces, which teach looks and words at four times the pace."""
     if step >= args.short_steps:
         return pool.batch(args.batch)
-    latents, ids = pool.batch(args.batch * 5 // 2)
+    latents, ids = pool.batch(args.batch * 10 // 3)
     start = step % (latents.shape[2] - SHORT + 1)
     return latents[:, :, start : start + SHORT].contiguous(), ids
-
-
-def _done(work: Path) -> int:
-    return int((work / "done").read_text())
 
 
 def _log(work: Path, step: int, loss: float, seconds: float) -> None:
@@ -181,12 +191,13 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "assets" / "toybox", help="where the pipeline goes"
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2850)
     parser.add_argument("--short-steps", type=int, default=800, help="steps on short pieces, first")
-    parser.add_argument("--batch", type=int, default=8, help="clips a step")
+    parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
     parser.add_argument("--autoencoder-steps", type=int, default=1250)
+    parser.add_argument("--decoder-steps", type=int, default=600, help="steps on the decoder alone, last")
     parser.add_argument("--start-pool", type=int, default=1000, help="clips before the first step")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
     parser.add_argument("--fresh", type=int, default=2, help="new clips a step")

@@ -72,7 +72,7 @@ def test_the_rate_rises_and_falls():
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     def run(steps: int) -> None:
-        few = "--autoencoder-steps 2 --batch 2 --short-steps 1 --start-pool 8 --fresh 1 --save-every 2".split()
+        few = "--autoencoder-steps 2 --decoder-steps 2 --batch 2 --short-steps 1 --start-pool 8 --fresh 1 --save-every 2".split()
         places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
         monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places])
         main()
