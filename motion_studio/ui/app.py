@@ -19,10 +19,8 @@ from motion_studio.ui.mix_tab import MixTab
 
 STYLE = Path(__file__).with_name("style.css")
 # A ball in flight, as a strobe light would show it.
-MARK = "".join(
-    f'<circle cx="{6 + 10.5 * n}" cy="{34 - 26 * (1 - ((n - 3) / 3) ** 2):.1f}" r="5" opacity="{0.15 + 0.14 * n:.2f}"/>'
-    for n in range(7)
-)
+FLIGHT = [(6 + 10.5 * n, 34 - 26 * (1 - (n / 3 - 1) ** 2), 0.15 + 0.14 * n) for n in range(7)]
+MARK = "".join(f'<circle cx="{x}" cy="{y:.1f}" r="5" opacity="{light:.2f}"/>' for x, y, light in FLIGHT)
 MASTHEAD = (
     f'<header class="masthead"><svg viewBox="0 0 74 40" fill="currentColor" aria-hidden="true">{MARK}</svg>'
     f"<div><h1>{text.TITLE}</h1><p>{text.TAGLINE}</p></div>{{base}}</header>"
@@ -86,14 +84,15 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def serve(host: str = "127.0.0.1", port: int = 7860, data: str | None = None) -> None:
-    """Open the studio over a data folder at an address, until interrupted."""
-    open_page(Studio(data), server_name=host, server_port=port)
+def serve(host: str = "127.0.0.1", port: int = 7860, data: str | None = None, browser: bool = False) -> None:
+    """Open the studio over a data folder at an address, until interrupted; `browser` opens one too."""
+    studio = Studio(data)
+    launch(build(studio), studio, server_name=host, server_port=port, inbrowser=browser)
 
 
-def open_page(studio: Studio, **launch: Any) -> Any:
-    """Build and launch the page; `launch` goes to gradio, whose answer is returned."""
-    return build(studio).launch(
+def launch(page: gr.Blocks, studio: Studio, **options: Any) -> Any:
+    """Launch the page with its looks; `options` go to gradio, whose answer is returned."""
+    return page.launch(
         theme=theme.theme(),
         css_paths=STYLE,
         head=components.head(),
@@ -101,5 +100,5 @@ def open_page(studio: Studio, **launch: Any) -> Any:
         footer_links=[],
         ssr_mode=False,
         show_error=True,
-        **launch,
+        **options,
     )

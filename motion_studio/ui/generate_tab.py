@@ -27,7 +27,7 @@ WHOLE = ("seed", "steps")
 
 
 class GenerateTab:
-    """The widgets of the tab and what they do; `settings` holds those that make a GenerationSettings, by name."""
+    """The widgets and what they do; `settings` holds those that make a GenerationSettings, by name."""
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
@@ -80,7 +80,7 @@ class GenerateTab:
         }
 
     def _screen(self) -> None:
-        self.player = components.player(*self._views(shelf.first(self.library)))
+        self.player = components.player(*self._views(shelf.first(self.library)), elem_id="generate-player")
         self.watch = work.Watch(self.studio.jobs, "generate")
         with gr.Row():
             self.start = gr.Button(WORDS["generate"], variant="primary", elem_id="generate-start")
@@ -97,7 +97,7 @@ class GenerateTab:
             self.drop = gr.File(label=WORDS["restore"], file_types=[".mp4"], height=110, elem_id="restore")
 
     def wire(self, page: gr.Blocks, tabs: gr.Tabs, timeline: gr.HTML, settle: dict[str, Any]) -> None:
-        """Connect the widgets; a render of a mix comes back on the mixer's `timeline`, then `settle` draws it."""
+        """Connect the widgets; a render of a mix comes back on the mixer's `timeline`, drawn by `settle`."""
         shown = [self.player, self.start, self.download, self.recent]
         self.watch.wire(page, self.cancel, shown, self._show)
         gr.on(

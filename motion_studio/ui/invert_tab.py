@@ -121,13 +121,13 @@ class InvertTab:
         self.saved = self.save.click(
             friendly(self._save),
             [self.watch.id, self.name, self.notes],
-            [self.motion, self.saving, self.play, self.watch.id],
+            [self.motion, self.saving, self.play, self.learn],
             show_progress="hidden",
         )
         self.discard.click(
-            lambda: ("", gr.Column(visible=False), "", ""),
-            None,
-            [self.watch.id, self.saving, self.watch.progress, self.curve],
+            self._discard,
+            self.watch.id,
+            [self.watch.id, self.saving, self.watch.progress, self.curve, self.learn],
             show_progress="hidden",
         )
 
@@ -143,7 +143,7 @@ class InvertTab:
 
     def _pick_ours(self, name: str) -> tuple[Any, ...]:
         path = shelf.clip_path(name)
-        return *self._pick(str(path)), shelf.caption(path)
+        return *self._pick(str(path)), shelf.caption(self.library, name)
 
     def _fitted(self, clip: Clip, how: str, start: float = 0.0, end: float | None = None) -> Clip:
         """The part of a clip as the base model sees it."""
@@ -179,7 +179,7 @@ class InvertTab:
         curve = pictures.curve(losses, total, WORDS["curve"])
         done = job.result is not None
         name = source.title if source and done else gr.skip()
-        learn, keep = gr.Button(visible=not job.active), gr.Button(visible=job.active)
+        learn, keep = gr.Button(visible=not job.active and not done), gr.Button(visible=job.active)
         return player, curve, learn, keep, gr.Column(visible=done), name
 
     def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:
@@ -191,4 +191,9 @@ class InvertTab:
         source = self.sources.get(job_id)
         entry = self.library.save(motion, name, source and source.clip, notes.strip())
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
-        return entry.name, gr.Column(visible=False), gr.Button(visible=True), job_id
+        self.watch.done_with.add(job_id)
+        return entry.name, gr.Column(visible=False), gr.Button(visible=True), gr.Button(visible=True)
+
+    def _discard(self, job_id: str) -> tuple[Any, ...]:
+        self.watch.done_with.add(job_id)
+        return "", gr.Column(visible=False), "", "", gr.Button(visible=True)

@@ -87,7 +87,7 @@ def plain(mix: Mix) -> bool:
 
 
 def from_mix(mix: Mix, names: dict[str, str], frames: int) -> Desk:
-    """The desk that made a mix, with its motions' present names; tracks whose motion is missing are left out."""
+    """The desk of a mix, with its motions' present names; tracks whose motion is missing are left out."""
     desk = empty(frames)
     for track in mix.tracks:
         if track.motion in names:

@@ -1,4 +1,4 @@
-"""Mix: motions on tracks, bent and summed; drawn at once, previewed as a slider is let go, rendered, saved."""
+"""Mix: motions on tracks, bent and summed; drawn at once, previewed as one lets go, rendered, saved."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class MixTab:
             self.render = gr.Button(WORDS["render"], variant="primary", elem_id="mix-render")
             self.cancel = gr.Button(WORDS["cancel"], visible=False)
             self.download = gr.DownloadButton(WORDS["download"], visible=False)
-        with gr.Accordion(WORDS["save_as"], open=False):
+        with gr.Accordion(WORDS["save_as"], open=False, elem_id="mix-save"):
             self.name = gr.Textbox(label=WORDS["name"], max_length=80)
             self.notes = gr.Textbox(label=WORDS["notes"], lines=2, max_length=1000)
             self.save = gr.Button(WORDS["save"])
 
     def _tracks(self) -> None:
-        with gr.Row(elem_classes=["bar"]):
+        with gr.Row(elem_id="mix-bar", equal_height=True):
             gr.HTML(f"<h3>{WORDS['tracks']}</h3>", padding=False)
             self.quick = gr.Checkbox(True, label=WORDS["quick"], container=False, min_width=190, scale=0)
             self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)
@@ -76,12 +76,14 @@ class MixTab:
         with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
             with gr.Column(min_width=120, scale=2):
                 dial = components.dial(WORDS["turn"], elem_id="mix-turn")
-            with gr.Column(min_width=120, scale=2):
-                toggles = {key: gr.Checkbox(False, label=WORDS[key], container=False) for key in TOGGLES}
-            sliders = {}
-            for pair in (("speed",), ("amplitude", "zoom"), ("x", "y")):
-                with gr.Column(min_width=200, scale=3):
-                    sliders |= {key: self._slider(key) for key in pair}
+            toggles, sliders = {}, {}
+            for column in (("mirror_x", "mirror_y"), ("speed", "reverse"), ("amplitude", "zoom"), ("x", "y")):
+                with gr.Column(min_width=150, scale=2 if column[0] in TOGGLES else 3):
+                    for key in column:
+                        if key in TOGGLES:
+                            toggles[key] = gr.Checkbox(False, label=WORDS[key], container=False)
+                        else:
+                            sliders[key] = self._slider(key)
         self.knobs: dict[str, Any] = {"turn": dial, **toggles, **sliders}
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
         cards = shelf.motion_cards(self.library)
@@ -89,7 +91,7 @@ class MixTab:
 
     def _slider(self, key: str) -> gr.Slider:
         low, high, step = SLIDERS[key]
-        return gr.Slider(low, high, KNOBS[key], step=step, label=WORDS[key], info=WORDS.get(f"{key}_info"))
+        return gr.Slider(low, high, KNOBS[key], step=step, label=WORDS[key])
 
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""

@@ -64,7 +64,8 @@ def clip_card(path: Path) -> dict[str, Any]:
 
 def title_of(path: Path) -> str:
     """A file's name as words."""
-    return path.stem.replace("-", " ").replace("_", " ")
+    words = path.stem.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,6 @@ from motion_studio.studio.library import Entry, Library
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.ui import pictures, text
 from motion_studio.video.clip import Clip
-from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
@@ -48,10 +47,11 @@ def clip_path(name: str) -> Path:
     raise InputError(text.INVERT["no_clip"])
 
 
-def caption(path: Path) -> str:
-    """What a shipped clip shows, as its recipe says; '' when it does not."""
-    recipe = read_recipe(path) or {}
-    return str(recipe.get("caption") or "")
+def caption(library: Library, name: str) -> str:
+    """What the shipped clip of that name shows, as the starter learnt from it says; '' without one."""
+    return next(
+        (entry.info.prompt for entry in library.motions() if entry.starter and entry.name == name), ""
+    )
 
 
 def render_cards(library: Library) -> list[dict[str, Any]]:

@@ -153,7 +153,6 @@ MIX = {
     "undo": "Undo",
     "clear": "Clear",
     "speed": "Speed",
-    "speed_info": "0 holds, below 0 runs back",
     "reverse": "Reverse",
     "mirror_x": "Mirror ↔",
     "mirror_y": "Mirror ↕",

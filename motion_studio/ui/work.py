@@ -37,12 +37,12 @@ def one_line(error: object) -> str:
 class Watch:
     """Follows one job on the page: a bar, a cancel button and a timer that looks again while it runs.
 
-    `outputs` takes what `start` and `attach` return; `wire` calls `show(job)` whenever there is something new,
-    for the updates of the tab's own `shown` components.
+    `outputs` takes what `start` returns. At anything new, `show(job)` gives the updates of the tab's `shown`.
     """
 
     def __init__(self, jobs: Jobs, *kinds: str):
         self.jobs, self.kinds = jobs, kinds
+        self.done_with: set[str] = set()
         self.id = gr.State("")
         self.seen = gr.State(None)
         self.timer = gr.Timer(POLL_SECONDS, active=False)
@@ -81,9 +81,10 @@ class Watch:
             self.jobs.get(job_id).cancel()
 
     def latest(self) -> str:
-        """The id of the last job of these kinds that runs, waits, or ended with its result still here; or ''."""
+        """The id of the last job that waits, runs, or left a result that nobody is done with; '' for none."""
         for job in self.jobs.list():
-            if job.kind in self.kinds and (job.active or job.result is not None):
+            here = job.active or (job.result is not None and job.id not in self.done_with)
+            if job.kind in self.kinds and here:
                 return job.id
         return ""
 
@@ -108,7 +109,7 @@ def _words(jobs: Jobs, job: Job) -> str:
     if job.state == "running" and job.progress and job.progress.text:
         return escape(job.progress.text)
     if job.state == "queued":
-        ahead = next((other for other in jobs.list() if other.state == "running"), None)
+        ahead = next((other for other in jobs.list() if other.state == "running" and other is not job), None)
         if ahead is not None:
             return escape(text.WORK["waiting"].format(title=ahead.title))
     words = text.WORK[job.state].format(seconds=duration(job.seconds), error=job.error)

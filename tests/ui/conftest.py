@@ -1,12 +1,15 @@
-"""A studio with starter motions and a tiny base model in the toybox's place, and its page in a real browser."""
+"""A studio with starters and a tiny base model in the toybox's place, and its page in a real browser."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.base import BASES
@@ -16,11 +19,13 @@ from motion_studio.studio.motion_file import write_motion
 from motion_studio.studio.studio import Studio
 from motion_studio.toybox.sample import sample_scene
 from motion_studio.toybox.world import render
+from motion_studio.ui import shelf
+from motion_studio.ui.app import build, launch
 from motion_studio.video.files import write_clip
 from tests.tiny import tiny_pipeline
 
 STARTERS = {"Circle": "circle", "Zigzag": "zigzag", "Bounce": "bounce", "Wave": "wave"}
-CLIPS = {"straight": "straight", "free": "free"}
+CLIPS = ("free", "straight")
 
 
 def tiny_toybox() -> AnimateDiffBackbone:
@@ -56,19 +61,68 @@ def write_starters(folder: Path, backbone: AnimateDiffBackbone) -> None:
         write_motion(path, Motion(sites, info))
 
 
-@pytest.fixture
-def studio(tmp_path, monkeypatch) -> Studio:
-    """The studio over a folder of its own."""
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory) -> Iterator[Studio]:
+    """The studio over a folder of its own, with the shipped clips replaced by two."""
+    folder = tmp_path_factory.mktemp("studio")
     backbone = tiny_toybox()
-    write_starters(tmp_path / "starters", backbone)
-    clips = tmp_path / "clips"
-    clips.mkdir()
-    for seed, (name, move) in enumerate(CLIPS.items()):
-        write_clip(clips / f"{name}.mp4", render(sample_scene(seed, move=move)))
-    monkeypatch.setattr("motion_studio.ui.shelf.CLIPS", clips)
-    monkeypatch.setattr("motion_studio.studio.library.STARTERS", tmp_path / "starters")
-    made = Studio(tmp_path / "data")
-    made.library.starters = tmp_path / "starters"
+    write_starters(folder / "starters", backbone)
+    for seed, name in enumerate(CLIPS):
+        write_clip(folder / f"{name}.mp4", render(sample_scene(seed, move=name)))
+    made = Studio(folder / "data")
+    made.library.starters = folder / "starters"
     made.manager._loaded["toybox"] = backbone
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "CLIPS", folder)
+        yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, or playwright's own where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def url(studio) -> Iterator[str]:
+    """The address of the page."""
+    page = build(studio)
+    _, address, _ = launch(page, studio, prevent_thread_lock=True, quiet=True, server_port=None)
+    yield address
+    page.close(verbose=False)
+
+
+@pytest.fixture
+def opened(browser, url) -> Iterator[Callable[..., Page]]:
+    """Opens the page at a size and a colour scheme; a script error or a call to elsewhere fails the test."""
+    contexts, faults = [], []
+
+    def open_page(width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        scheme = "dark" if dark else "light"
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda asked: faults.append(asked.url) if is_elsewhere(asked.url, url) else None)
+        page.goto(url)
+        page.get_by_text("Toybox is ready").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def is_elsewhere(asked: str, home: str) -> bool:
+    """Whether an address is not the page's own."""
+    return not asked.startswith((home, "data:", "blob:"))

@@ -1,7 +1,7 @@
 """The page's own components: a `gr.HTML` with a skeleton here and its behaviour in a `.js` file beside.
 
 Each draws itself from its value and props, and tells of the user's doing by `input` (while it is dragged),
-`release` (as it is let go) and `select`. They share one clock, so that all that moves on the page moves together.
+`release` (as it is let go) and `select`. They share one clock, so that all that moves moves together.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def stage(**kwargs: Any) -> gr.HTML:
 
 
 def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr.HTML:
-    """The tracks with their weights and their bars in time; value: the desk, the prop `titles` their names."""
+    """The tracks with their weights and their bars in time; value: the desk; `titles`: their names."""
     return _component(
         "timeline", '<div class="timeline"></div>', value, text.TIMELINE, titles=titles, **kwargs
     )

@@ -1,0 +1,56 @@
+"""The mixer's desk: its knobs make the mix that they show, and a mix gives its knobs back."""
+
+from __future__ import annotations
+
+import pytest
+
+from motion_studio.errors import InputError
+from motion_studio.ui import mix_desk
+
+TURNED = {"reverse": True, "speed": 0.5, "mirror_x": True, "turn": 90, "amplitude": 1.2, "x": 0.1, "y": -0.2}
+
+
+def desk_of(**values):
+    desk = mix_desk.add(mix_desk.empty(16), "circle")
+    return mix_desk.turned(desk, 0, **values)
+
+
+def test_knobs_at_rest_do_nothing():
+    assert mix_desk.operations(desk_of()["tracks"][0]) == []
+    assert mix_desk.plain(mix_desk.to_mix(desk_of()))
+
+
+def test_a_mix_gives_its_desk_back():
+    desk = desk_of(**TURNED, weight=-0.5, start=4.0, length=8.0, fade_in=2.0)
+    mix = mix_desk.to_mix(desk)
+    assert [step["op"] for step in mix.tracks[0].operations] == [
+        "reverse",
+        "speed",
+        "mirror",
+        "turn",
+        "amplitude",
+        "move",
+    ]
+    assert mix_desk.from_mix(mix, {"circle": "circle"}, 16) == desk
+    assert not mix_desk.plain(mix)
+
+
+def test_a_missing_motion_leaves_its_track_out():
+    desk = mix_desk.add(desk_of(), "wave")
+    restored = mix_desk.from_mix(mix_desk.to_mix(desk), {"wave": "wave-2"}, 16)
+    assert [track["motion"] for track in restored["tracks"]] == ["wave-2"]
+
+
+def test_a_full_desk_says_so():
+    desk = mix_desk.empty(16)
+    for _ in range(mix_desk.MAX_TRACKS):
+        desk = mix_desk.add(desk, "circle")
+    with pytest.raises(InputError, match="at most"):
+        mix_desk.add(desk, "circle")
+
+
+def test_ways_are_drawn_for_each_track_and_the_mix(studio):
+    desk = mix_desk.add(mix_desk.add(mix_desk.empty(16), "circle"), "wave")
+    drawn = mix_desk.ways(desk, studio.library.load)
+    assert len(drawn["tracks"]) == 2 and len(drawn["blend"]) == 16
+    assert mix_desk.ways(mix_desk.empty(16), studio.library.load) is None

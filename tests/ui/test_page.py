@@ -1,0 +1,118 @@
+"""The page in a real browser: the first video, learning a motion, mixing, narrow windows, clear errors."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from motion_studio.studio.jobs import Job
+
+pytestmark = pytest.mark.browser
+PATIENCE = 120_000  # milliseconds; a busy machine is slow
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def last(studio, kind: str) -> Job:
+    return next(job for job in studio.jobs.list() if job.kind == kind)
+
+
+def test_the_first_video_is_two_clicks_away(opened, studio):
+    page = opened()
+    page.locator("#generate-motions [data-name=zigzag]").click()
+    page.locator("#generate-start").click()
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Download the video")).to_be_visible()
+    made = last(studio, "generate").result
+    assert made.path.is_file() and list(made.recipe["motions"]) == ["zigzag"]
+    assert page.locator("#generate-player .screen:not(.blank) canvas").count() == 2
+
+
+def test_a_render_brings_its_settings_back(opened, studio):
+    page = opened()
+    prompt = page.get_by_label("Prompt").first
+    prompt.fill("a red square")
+    page.locator("#generate-motions [data-name=wave]").click()
+    page.locator("#generate-start").click()
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+    prompt.fill("something else")
+    page.locator("#generate-motions [data-name=circle]").click()
+    page.get_by_role("button", name="Recent renders").click()
+    page.locator("#restore input[type=file]").set_input_files(last(studio, "generate").result.path)
+    expect(prompt).to_have_value("a red square", timeout=PATIENCE)
+    expect(page.locator("#generate-motions [data-name=wave]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_an_empty_prompt_is_refused_in_a_line(opened):
+    page = opened()
+    page.get_by_label("Prompt").first.fill(" ")
+    page.locator("#generate-start").click()
+    expect(page.get_by_text("Please say what the video should show.")).to_be_visible()
+
+
+def test_a_motion_is_learnt_stopped_saved_and_played(opened, studio):
+    page = opened()
+    tab(page, "Invert")
+    page.locator("#invert-clips [data-name=free]").click()
+    expect(page.locator("#invert-trim .strip")).to_be_visible()
+    page.locator("#invert-learn").click()
+    expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
+    page.reload()  # the job outlives the page, which takes it up again
+    tab(page, "Invert")
+    page.locator("#invert-keep").click()
+    expect(page.locator("#invert-save")).to_be_visible(timeout=PATIENCE)
+    page.locator("#invert-save").get_by_label("Name").fill("A free way")
+    page.get_by_role("button", name="Save to the library").click()
+    page.locator("#invert-play").click()
+    card = page.locator("#generate-motions [data-name=a-free-way]")
+    expect(card).to_have_attribute("aria-pressed", "true")
+    entry = studio.library.entry("a-free-way")
+    assert entry.clip and 1 <= len(entry.info.losses) <= 40
+
+
+def test_learning_is_cancelled_within_a_step(opened, studio):
+    page = opened()
+    tab(page, "Invert")
+    page.locator("#invert-clips [data-name=free]").click()
+    page.get_by_text("Pure:").click()
+    expect(page.locator("#invert-trim .strip")).to_be_visible()
+    page.locator("#invert-learn").click()
+    expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Discard").first.click()
+    expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=PATIENCE)
+    job = last(studio, "invert")
+    assert job.state == "cancelled" and len(job.losses) < 150
+
+
+def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
+    page = opened()
+    tab(page, "Mix")
+    for name in ("circle", "zigzag"):
+        page.locator(f"#mix-shelf [data-name={name}]").click()
+        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    way = page.locator("#mix-stage .track.selected .way")
+    expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    before = way.get_attribute("d")
+    page.locator("#mix-turn svg").focus()
+    page.keyboard.press("PageUp")
+    expect(page.locator("#mix-turn output")).to_have_text("90°")
+    expect(way).not_to_have_attribute("d", before)
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Undo").click()
+    expect(way).to_have_attribute("d", before)
+    expect(page.locator("#mix-turn output")).to_have_text("0°")
+    page.get_by_role("button", name="Save as a new motion").click()
+    page.locator("#mix-save").get_by_label("Name").fill("Both")
+    page.locator("#mix-save").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("“Both” is in your library.")).to_be_visible()
+    assert studio.library.load("both").info.lineage
+
+
+@pytest.mark.parametrize("name", ["Invert", "Generate", "Mix"])
+def test_a_narrow_window_needs_no_scrolling_aside(opened, name):
+    page = opened(390, 800, dark=True)
+    tab(page, name)
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
