@@ -40,7 +40,7 @@ def counting(steps=1000, pause=0.005, seen=None):
     return make
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.002)
@@ -49,7 +49,7 @@ def until(condition, seconds=5.0):
 
 def test_a_job_tells_all(jobs):
     job = jobs.submit("invert", "Wave", counting(5, 0))
-    assert job.wait(5)
+    assert job.wait(30)
     assert (job.state, job.result, job.error) == ("done", 5, "")
     assert job.progress == Progress(5, 5, "counting")
     assert [point.step for point in job.losses] == [1, 2, 3, 4, 5]
@@ -69,7 +69,7 @@ def test_one_after_another(jobs):
             running.pop()
 
     started = [jobs.submit("invert", str(n), make) for n in range(4)]
-    assert all(job.wait(5) for job in started)
+    assert all(job.wait(30) for job in started)
     assert max(most) == 1
     assert [job.title for job in jobs.list()] == ["3", "2", "1", "0"]
 
@@ -80,7 +80,7 @@ def test_cancel_within_a_step(jobs):
     until(lambda: len(seen) > 2)
     job.cancel()
     last = len(seen)
-    assert job.wait(2)
+    assert job.wait(30)
     assert (job.state, job.result) == ("cancelled", None)
     assert len(seen) <= last + 2
 
@@ -92,7 +92,7 @@ def test_cancel_before_its_turn(jobs):
     second.cancel()
     assert second.state == "cancelled"
     first.cancel()
-    assert second.wait(2)
+    assert second.wait(30)
     assert second.state == "cancelled"
     assert not seen
 
@@ -101,7 +101,7 @@ def test_stop_keeps_what_was_learnt(jobs):
     job = jobs.submit("invert", "Wave", counting())
     until(lambda: job.progress and job.progress.step > 2)
     job.stop()
-    assert job.wait(2)
+    assert job.wait(30)
     assert job.state == "done"
     assert 2 < job.result < 1000
 
@@ -123,7 +123,7 @@ def test_a_failing_job_has_one_line_and_the_next_runs(jobs):
 
     failing = [jobs.submit("invert", "x", make) for make in (bad_clip, bug, no_result, at_once)]
     good = jobs.submit("invert", "good", counting(1, 0))
-    assert good.wait(5)
+    assert good.wait(30)
     assert good.state == "done"
     assert [job.error for job in failing] == [
         "no frames: the clip is empty",
@@ -150,16 +150,16 @@ def test_a_cancelled_generator_is_closed_before_the_next_job(jobs):
         yield Done(None)
 
     first, second = jobs.submit("a", "a", playing), jobs.submit("b", "b", after)
-    until(lambda: first.state == "running")
+    until(lambda: first.progress is not None)
     first.cancel()
-    assert second.wait(2)
+    assert second.wait(30)
     assert order == ["restored", "next"]
 
 
 def test_the_journal_outlives_the_studio(tmp_path):
     first = Jobs(tmp_path / "jobs.sqlite")
     done = first.submit("generate", "Star", counting(2, 0))
-    assert done.wait(2)
+    assert done.wait(30)
     first.close()
     second = Jobs(tmp_path / "jobs.sqlite")
     (job,) = second.list()
@@ -199,7 +199,7 @@ def test_a_job_whose_process_died_is_interrupted(tmp_path):
 
 def test_old_results_are_let_go(jobs):
     all_jobs = [jobs.submit("generate", str(n), counting(1, 0)) for n in range(KEPT_RESULTS + 3)]
-    assert all_jobs[-1].wait(5)
+    assert all_jobs[-1].wait(30)
     until(lambda: jobs.get(all_jobs[2].id).result is None)
     assert jobs.get(all_jobs[0].id).state == "done"
     assert jobs.get(all_jobs[-1].id).result == 1

@@ -117,11 +117,12 @@ def test_nothing_is_left_of_a_save_that_fails(library, clip, make_motion):
 
 
 def test_renders_carry_their_recipe(library, clip):
-    first = library.save_render(clip, {"prompt": "a red star", "seed": 3})
-    second = library.save_render(clip, {"prompt": ""})
+    recipe = {"settings": {"prompt": "a red star", "seed": 3}}
+    first = library.save_render(clip, recipe)
+    second = library.save_render(clip, {})
     assert library.renders() == [second, first]
     assert "a-red-star" in first.name
-    assert read_recipe(first) == {"prompt": "a red star", "seed": 3}
+    assert read_recipe(first) == recipe
 
 
 def test_the_folder_comes_from_the_environment(tmp_path, monkeypatch):
