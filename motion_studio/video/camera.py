@@ -170,4 +170,4 @@ def _seen(picture: np.ndarray, ground: np.ndarray) -> float:
     if inner.sum() < 0.05 * inner.size:
         return 0.0
     strength = np.linalg.eigvalsh(np.einsum("hwi,hwj,hw->ij", slopes, slopes, inner) / inner.sum())
-    return float(np.mean(strength / (strength + _SEEN)))
+    return float(np.mean(strength / (strength + _SEEN + 0.05 * strength.sum())))

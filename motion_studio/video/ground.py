@@ -39,7 +39,7 @@ def find_object(frames: np.ndarray) -> Found:
     if not candidates:
         return Found(np.zeros(frames.shape[:3], np.float32), 0.0)
     best = min(candidates, key=lambda candidate: candidate.cost)
-    away, near = _to_segment(frames, best.ends), np.linalg.norm(frames - best.colour, axis=-1)
+    away, near = _distance(frames, best.ends), np.linalg.norm(frames - best.colour, axis=-1)
     # Linear in the share of the object's colour in a mixed pixel at its edge.
     share = np.clip((away / (away + near + 1e-6) - 0.12) / 0.76, 0, 1)
     cover = np.stack([_largest(frame) for frame in share]).astype(np.float32)
@@ -72,8 +72,8 @@ def _judge(frames: np.ndarray, colour: np.ndarray) -> _Candidate | None:
     rest = frames[wide == 0]
     if len(rest) < 0.05 * wide.size:
         return None
-    ends, unexplained = _segment(rest[:: max(1, len(rest) // 8000)])
-    contrast = float(_to_segment(colour[None], ends)[0])
+    ends, unexplained = segment(rest[:: max(1, len(rest) // 8000)])
+    contrast = float(_distance(colour[None], ends)[0])
     if contrast < 0.15:
         return None
     spread = np.median([_spread(frame) for frame in support if frame.mean() > 0.003])
@@ -90,7 +90,7 @@ def _spread(support: np.ndarray) -> float:
     return float((rows.var() + columns.var()) * 2 * np.pi / len(rows))
 
 
-def _segment(colours: np.ndarray) -> tuple[np.ndarray, float]:
+def segment(colours: np.ndarray) -> tuple[np.ndarray, float]:
     """Ends (2, 3) of the segment on which most of colours (P, 3) lie, and the share it leaves unexplained."""
     weight = np.ones(len(colours))
     for _ in range(6):
@@ -100,13 +100,13 @@ def _segment(colours: np.ndarray) -> tuple[np.ndarray, float]:
         along = offset @ axes[0]
         low, high = np.quantile(along[weight > 0.5], (0.01, 0.99)) if (weight > 0.5).any() else (0.0, 0.0)
         ends = np.stack([middle + low * axes[0], middle + high * axes[0]])
-        distance = _to_segment(colours, ends)
+        distance = _distance(colours, ends)
         weight = 1 / (1 + (distance / 0.05) ** 2) ** 2
     # Noise widens the segment; what it leaves open stands out from the noise.
     return ends, float(np.minimum(distance / (0.12 + 4 * np.median(distance)), 1).mean())
 
 
-def _to_segment(colours: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _distance(colours: np.ndarray, ends: np.ndarray) -> np.ndarray:
     along = ends[1] - ends[0]
     share = np.clip(((colours - ends[0]) @ along) / max(float(along @ along), 1e-9), 0, 1)
     return np.linalg.norm(colours - ends[0] - share[..., None] * along, axis=-1)

@@ -20,7 +20,7 @@ from motion_studio.errors import ClipError
 from motion_studio.video.camera import align, compose, warped
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.flow import flow
-from motion_studio.video.ground import find_object
+from motion_studio.video.ground import find_object, segment
 
 SIDE = 96
 """Clips are reduced to this many pixels on their longer side before they are looked at."""
@@ -53,11 +53,12 @@ def see(clip: Clip) -> Seen:
     frames = reduced(clip).frames.permute(0, 2, 3, 1).cpu().numpy()
     found = find_object(frames)
     cover, confidence = found.cover, found.confidence
-    hidden = (cover > 0.1) & (confidence > 0)
-    ground = 1 - np.stack([cv2.dilate(frame.astype(np.uint8), np.ones((5, 5), np.uint8)) for frame in hidden])
-    steps, shown = align(_brightness(frames, ground), ground)
     if confidence == 0:
-        cover, confidence = _moving(frames, steps)
+        bare = np.ones_like(cover)
+        cover, confidence = _moving(frames, align(_brightness(frames, bare), bare)[0])
+    hidden = ((cover > 0.1) & (confidence > 0)).astype(np.uint8)
+    ground = 1 - np.stack([cv2.dilate(frame, np.ones((5, 5), np.uint8)) for frame in hidden])
+    steps, shown = align(_brightness(frames, ground), ground)
     return Seen(
         path=torch.from_numpy(_centres(cover)).float(),
         camera=torch.from_numpy(compose(steps)).float(),
@@ -111,12 +112,12 @@ def _brightness(frames: np.ndarray, ground: np.ndarray) -> np.ndarray:
     colours = frames[ground > 0.5]
     if len(colours) < 16:
         return np.zeros(frames.shape[:3], np.float32)
-    offset = colours[:: max(1, len(colours) // 8000)] - colours.mean(0)
-    _, axes = np.linalg.eigh(offset.T @ offset)
-    along = (frames - colours.mean(0)) @ axes[:, -1]
-    low, high = np.quantile(along[ground > 0.5], (0.01, 0.99))
+    # Along most of the colours: a second object that is not left out must not set the direction.
+    (low, high), _ = segment(colours[:: max(1, len(colours) // 8000)])
+    length = float(np.linalg.norm(high - low))
+    along = (frames - low) @ (high - low) / max(length, 1e-6)
     # A plain ground must not have its noise blown up to full contrast.
-    return ((along - low) / max(high - low, 0.15)).astype(np.float32)
+    return (along / max(length, 0.15)).astype(np.float32)
 
 
 def _centres(cover: np.ndarray) -> np.ndarray:
@@ -148,7 +149,7 @@ def _moving(frames: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, float]:
     confidence = float(np.clip((np.median(top) - 0.03 - 3 * noise) / 0.1, 0, 0.5))
     if confidence == 0:
         return np.zeros_like(blurred), 0.0
-    return np.clip((blurred - 0.5 * top) / (0.5 * top), 0, 1).astype(np.float32), confidence
+    return np.clip((blurred - 0.5 * top) / np.maximum(0.5 * top, 1e-6), 0, 1).astype(np.float32), confidence
 
 
 def _inverse(step: np.ndarray) -> np.ndarray:
