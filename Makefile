@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: studio test browser-test assets figures
 
 studio: .venv/.installed  ## open the studio at http://127.0.0.1:7860 on the built-in model
-	$(PY) app.py $(ARGS)
+	$(PY) app.py --open $(ARGS)
 
 test: .venv/.installed-dev  ## lint, format check, tests without a browser
 	$(PY) -m ruff check .
