@@ -25,6 +25,8 @@ from motion_studio.video.files import write_clip
 from tests.tiny import tiny_pipeline
 
 STARTERS = {"Circle": "circle", "Zigzag": "zigzag", "Bounce": "bounce", "Wave": "wave"}
+# What gradio's own scripts say when a page is left while it asks for something.
+RELOADED = ("AbortError", "Unexpected error Connection errored out")
 CLIPS = ("free", "straight")
 
 
@@ -120,7 +122,7 @@ def opened(browser, url) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
-    assert not faults
+    assert not [fault for fault in faults if not fault.startswith(RELOADED)]
 
 
 def is_elsewhere(asked: str, home: str) -> bool:
