@@ -78,10 +78,11 @@ def camera_curve(clip: Clip) -> Tensor:
     return see(clip).camera
 
 
-def tracks(clip: Clip, points: Tensor | None = None) -> Tensor:
+def tracks(clip: Clip, points: Tensor | None = None, field: Tensor | None = None) -> Tensor:
     """Where points (P, 2) of frame 0 go, (F, P, 2), following the flow from frame to frame.
 
-    Without `points` a grid of 12 x 12 is followed. Those that leave the picture stay at its border.
+    Without `points` a grid of 12 x 12 is followed. Those that leave the picture stay at its border. `field`,
+    the flow of `reduced(clip)`, spares finding it again.
     """
     clip = reduced(clip)
     tall = clip.height / clip.width
@@ -90,9 +91,9 @@ def tracks(clip: Clip, points: Tensor | None = None) -> Tensor:
         points = torch.cartesian_prod(inner * tall, inner).flip(-1)
     at, places = points.float(), [points.float()]
     limit = torch.tensor([1.0, tall])
-    for field in flow(clip) / clip.width:
+    for step_field in (flow(clip) if field is None else field) / clip.width:
         grid = (2 * at / limit - 1)[None, None]
-        step = grid_sample(field[None], grid, padding_mode="border", align_corners=False)
+        step = grid_sample(step_field[None], grid, padding_mode="border", align_corners=False)
         at = (at + step[0, :, 0].T).clamp(min=0).minimum(limit)
         places.append(at)
     return torch.stack(places)
