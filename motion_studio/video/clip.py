@@ -84,9 +84,10 @@ def fit(
     if frames is None:
         frames = length if fps is None else max(1, round(length / clip.fps * fps))
     step = (length - 1) / max(frames - 1, 1)
-    if fps is not None and clip.fps / fps * (frames - 1) <= length - 1 + 1e-6:
+    # Half a step beyond the last frame it is still the nearest.
+    if fps is not None and clip.fps / fps * (frames - 1.5) <= length - 1 + 1e-6:
         step = clip.fps / fps
-    index = [first + math.floor(n * step + 0.5 - 1e-9) for n in range(frames)]
+    index = [first + min(math.floor(n * step + 0.5 - 1e-9), length - 1) for n in range(frames)]
     rate = fps if fps is not None else frames * clip.fps / length
     return Clip(_resized(clip.frames[index], height, width, how), rate)
 

@@ -51,7 +51,7 @@ def test_same_size_and_length_is_the_same():
 def test_time_is_resampled_to_the_nearest_frame():
     assert _numbers(fit(_counting(30, 15), 15, 8, 8)) == [round(n * 29 / 14 - 1e-6) for n in range(15)]
     half = fit(_counting(30, 16), 16, 8, 8, fps=8)
-    assert (_numbers(half)[:15], half.fps) == (list(range(0, 30, 2)), 8)
+    assert (_numbers(half), half.fps) == ([*range(0, 30, 2), 29], 8)
     assert fit(_counting(30, 15), 10, 8, 8).fps == pytest.approx(5)
     assert fit(_counting(30, 15), None, 8, 8, fps=5).num_frames == 10
 
