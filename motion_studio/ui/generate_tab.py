@@ -82,6 +82,7 @@ class GenerateTab:
     def _screen(self) -> None:
         self.player = components.player(*self._views(shelf.first(self.library)), elem_id="generate-player")
         self.watch = work.Watch(self.studio.jobs, "generate")
+        self.carried = gr.HTML(apply_default_css=False)
         with gr.Row():
             self.start = gr.Button(WORDS["generate"], variant="primary", elem_id="generate-start")
             self.cancel = gr.Button(WORDS["cancel"], visible=False)
@@ -98,13 +99,13 @@ class GenerateTab:
 
     def wire(self, page: gr.Blocks, tabs: gr.Tabs, timeline: gr.HTML, settle: dict[str, Any]) -> None:
         """Connect the widgets; a render of a mix comes back on the mixer's `timeline`, drawn by `settle`."""
-        shown = [self.player, self.start, self.download, self.recent]
+        shown = [self.player, self.carried, self.start, self.download, self.recent]
         self.watch.wire(page, self.cancel, shown, self._show)
         gr.on(
             [self.start.click, self.settings["prompt"].submit],
             friendly(self._start),
             [self.motion, *self.settings.values()],
-            [*self.watch.outputs, self.player, self.start],
+            [*self.watch.outputs, self.player, self.carried, self.start],
             show_progress="hidden",
         )
         self.dice.click(
@@ -170,18 +171,21 @@ class GenerateTab:
         reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
         job = self.studio.generate(self.spec.name, settings, mix, reference, preview_every=PREVIEW_EVERY)
         self.motions[job.id] = motion
-        return *self.watch.start(job), components.playing(*self._views(motion)), gr.Button(visible=False)
+        blank = components.playing(*self._views(motion))
+        return *self.watch.start(job), blank, "", gr.Button(visible=False)
 
     def _show(self, job: Job) -> tuple[Any, ...]:
-        """Updates of the player, the start button, the download and the recent renders."""
+        """Updates of the player, the figures, the start button, the download and the recent renders."""
         ready, motion = gr.Button(visible=not job.active), self.motions.get(job.id, "")
         if job.result is not None:
             player = components.playing(*self._views(motion, pictures.view(job.result.clip)))
-            return player, ready, gr.DownloadButton(value=str(job.result.path), visible=True), self._recent()
+            carried = shelf.carried(self.library, motion, job.result.clip)
+            file = gr.DownloadButton(value=str(job.result.path), visible=True)
+            return player, carried, ready, file, self._recent()
         player = gr.skip()
         if job.preview is not None:
             player = components.playing(*self._views(motion, pictures.view(job.preview.clip)))
-        return player, ready, gr.DownloadButton(visible=False), gr.skip()
+        return player, "", ready, gr.DownloadButton(visible=False), gr.skip()
 
     def _delete(self, motion: str) -> tuple[Any, ...]:
         title = self.library.entry(motion).title
@@ -209,6 +213,8 @@ class GenerateTab:
         found = {name: self.library.find(wanted) for name, wanted in recipe.motions.items()}
         if missing := [name for name, entry in found.items() if entry is None]:
             gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
+        else:
+            gr.Info(WORDS["restored"])
         names = {name: entry.name for name, entry in found.items() if entry is not None}
         settings = [getattr(recipe.settings, name) for name in self.settings]
         made = pictures.view(read_clip(path))

@@ -43,7 +43,7 @@ class MixTab:
         self.spec = BASES[DEFAULT_BASE]
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
-        with gr.Row(equal_height=False):
+        with gr.Row(equal_height=False, elem_id="mix-screens"):
             with gr.Column(scale=3, min_width=260):
                 self.stage = components.stage(elem_id="mix-stage")
             with gr.Column(scale=3, min_width=260):

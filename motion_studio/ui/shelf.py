@@ -13,6 +13,7 @@ from motion_studio.studio.library import Entry, Library
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.ui import pictures, text
 from motion_studio.video.clip import Clip
+from motion_studio.video.measures import measure
 from motion_studio.video.reading import read_clip
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
@@ -101,6 +102,16 @@ def about(entry: Entry | None) -> str:
     lines = [f"<b>{escape(entry.title)}</b>", escape(info.notes), escape(" · ".join(facts))]
     paragraphs = "".join(f"<p>{line}</p>" for line in lines if line)
     return f'<div class="about">{paragraphs}<table>{figures}</table></div>'
+
+
+def carried(library: Library, motion: str, result: Clip) -> str:
+    """How much of a motion's reference a result follows, measured, as HTML; '' without a reference."""
+    clip = reference(library, motion) if motion else None
+    if clip is None:
+        return ""
+    figures, words = measure(clip, result), text.CARRIED
+    shown = [f"<b>{figures[key]:.2f}</b> {escape(word)}" for key, word in words.items() if figures[key]]
+    return f'<p class="carried">{" · ".join(shown)}</p>' if shown else ""
 
 
 @lru_cache(maxsize=64)

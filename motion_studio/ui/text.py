@@ -38,8 +38,6 @@ WORK = {
     "cancelled": "Cancelled.",
     "interrupted": "The studio was closed before this ended.",
     "left": "about {seconds} left",
-    "gone": "This result is no longer in memory. Please run it again.",
-    "busy": "It is still at work. Cancel it first, or wait for it to end.",
 }
 
 INVERT = {
@@ -143,6 +141,12 @@ ABOUT = {
     "made": "made by {operation}",
     "prompt": "learnt from “{prompt}”",
     "starter": "comes with the studio",
+}
+
+CARRIED = {
+    "path_correlation": "likeness of the object's path",
+    "path_size_ratio": "of its size",
+    "camera_correlation": "likeness of the camera's move",
 }
 
 MIX = {

@@ -93,7 +93,7 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
         page.locator(f"#mix-shelf [data-name={name}]").click()
         expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
     way = page.locator("#mix-stage .track.selected .way")
-    expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    expect(page.locator("#mix-stage .track")).to_have_count(2)
     before = way.get_attribute("d")
     page.locator("#mix-turn svg").focus()
     page.keyboard.press("PageUp")
