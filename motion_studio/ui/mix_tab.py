@@ -113,13 +113,15 @@ class MixTab:
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
             turned.success(**self.settle)
-        self.stage.release(self._drag, self.timeline, self.timeline, **LIVE).success(**self.settle)
-        both = [self.timeline, self.shelf]
-        self.shelf.input(friendly(self._add), both, both, **LIVE).success(**self.settle)
-        undone = self.undo.click(self._undo, self.history, [self.history, self.timeline], **LIVE)
-        undone.success(**self.settle)
-        cleared = self.clear.click(lambda: mix_desk.empty(self.spec.frames), None, self.timeline, **LIVE)
-        cleared.success(**self.settle)
+        self.stage.release(friendly(self._drag), self.timeline, [self.timeline, self.stage], **LIVE).success(
+            **self.settle
+        )
+        laid = [self.timeline, self.stage, self.shelf]
+        added = self.shelf.input(friendly(self._add), [self.timeline, self.shelf], laid, **LIVE)
+        undone = self.undo.click(self._undo, self.history, [self.history, self.timeline, self.stage], **LIVE)
+        cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
+        for change in (added, undone, cleared):
+            change.success(**self.settle)
         inputs = [self.timeline, self.prompt, self.seed]
         self.render.click(friendly(self._render), inputs, self.watch.outputs, show_progress="hidden")
         inputs = [self.timeline, self.name, self.notes, self.watch.id]
@@ -167,22 +169,28 @@ class MixTab:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})
         return desk, self._draw(desk)
 
-    def _drag(self, desk: Desk, event: gr.EventData) -> Desk:
+    def _drag(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
         track = desk["tracks"][event.track]
         low, high, _ = SLIDERS["x"]
         moved = {key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")}
-        return {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
+        desk = {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
+        return desk, self._draw(desk)
 
-    def _add(self, desk: Desk, motion: str) -> tuple[Any, Any]:
-        """Updates of the timeline and the shelf, where no card stays chosen."""
-        timeline = gr.HTML(value=mix_desk.add(desk, motion), titles=shelf.titles(self.library))
-        return timeline, gr.HTML(value="")
+    def _add(self, desk: Desk, motion: str) -> tuple[Any, ...]:
+        """Updates of the timeline, the stage and the shelf, where no card stays chosen."""
+        desk = mix_desk.add(desk, motion)
+        timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
+        return timeline, self._draw(desk), gr.HTML(value="")
 
-    def _undo(self, history: list[Desk]) -> tuple[list[Desk], Any]:
+    def _undo(self, history: list[Desk]) -> tuple[Any, ...]:
         if len(history) < 2:
             gr.Info(WORDS["undone"])
-            return history, gr.skip()
-        return history[:-1], history[-2]
+            return history, gr.skip(), gr.skip()
+        return history[:-1], history[-2], self._draw(history[-2])
+
+    def _clear(self) -> tuple[Desk, Any]:
+        desk = mix_desk.empty(self.spec.frames)
+        return desk, self._draw(desk)
 
     def _settle(
         self, desk: Desk, history: list[Desk], quick: bool, prompt: str, seed: float, job_id: str

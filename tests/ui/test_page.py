@@ -9,6 +9,7 @@ from motion_studio.studio.jobs import Job
 
 pytestmark = pytest.mark.browser
 PATIENCE = 120_000  # milliseconds; a busy machine is slow
+expect.set_options(timeout=30_000)
 
 
 def tab(page: Page, name: str) -> None:
@@ -103,9 +104,17 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page.get_by_role("button", name="Undo").click()
     expect(way).to_have_attribute("d", before)
     expect(page.locator("#mix-turn output")).to_have_text("0°")
+    start = page.locator("#mix-stage .track.selected .first").bounding_box()
+    page.mouse.move(start["x"] + 3, start["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 43, start["y"] + 3, steps=3)
+    page.mouse.up()
+    expect(way).not_to_have_attribute("d", before)
+    expect(page.locator("#mix-knobs").get_by_label("number input for Down")).to_have_value("0")
+    expect(page.locator("#mix-knobs").get_by_label("number input for Across")).not_to_have_value("0")
     page.get_by_role("button", name="Save as a new motion").click()
     page.locator("#mix-save").get_by_label("Name").fill("Both")
-    page.locator("#mix-save").get_by_role("button", name="Save").click()
+    page.locator("#mix-save").get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("“Both” is in your library.")).to_be_visible()
     assert studio.library.load("both").info.lineage
 
