@@ -149,6 +149,8 @@ def _smoothed(path: np.ndarray) -> np.ndarray:
 def _turning(path: np.ndarray) -> float:
     """Return the signed angle that a path's heading turns through, radians, clockwise positive."""
     step = np.diff(_smoothed(path), axis=0)
+    if not np.any(step):
+        return 0.0
     step = step[np.linalg.norm(step, axis=1) > 0.15 * np.linalg.norm(step, axis=1).max()]
     heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
     return float(heading[-1] - heading[0]) * len(path) / max(len(path) - 2, 1)

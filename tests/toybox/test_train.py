@@ -33,7 +33,9 @@ def test_other_words_fall_apart_and_do_not_crash(pipe):
 
 
 def test_a_plain_pipeline_makes_a_clip(pipe):
-    made = pipe("a red star", num_frames=4, height=64, width=64, num_inference_steps=2, output_type="pt").frames
+    made = pipe(
+        "a red star", num_frames=4, height=64, width=64, num_inference_steps=2, output_type="pt"
+    ).frames
     assert made.shape == (1, 4, 3, 64, 64)
 
 
@@ -72,7 +74,22 @@ def test_the_rate_rises_and_falls():
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     def run(steps: int) -> None:
-        few = "--autoencoder-steps 2 --decoder-steps 2 --batch 2 --short-steps 1 --start-pool 8 --fresh 1 --save-every 2".split()
+        few = [
+            "--autoencoder-steps",
+            "2",
+            "--decoder-steps",
+            "2",
+            "--batch",
+            "2",
+            "--short-steps",
+            "1",
+            "--start-pool",
+            "8",
+            "--fresh",
+            "1",
+            "--save-every",
+            "2",
+        ]
         places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
         monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places])
         main()
