@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -11,14 +12,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from motion_studio.studio.events import Done, Event
-from motion_studio.toybox.judge import shifts, spread
-from motion_studio.toybox.sample import HELD_OUT, sample_scene
-from motion_studio.toybox.world import Scene, render
-from motion_studio.video.clip import Clip
-from motion_studio.video.files import write_clip
-from motion_studio.video.reading import read_clip
-from motion_studio.video.sheets import contact_sheet
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds the package from its own folder
+
+from motion_studio.studio.events import Done, Event  # noqa: E402
+from motion_studio.toybox.judge import shifts, spread  # noqa: E402
+from motion_studio.toybox.sample import HELD_OUT, sample_scene  # noqa: E402
+from motion_studio.toybox.world import Scene, render  # noqa: E402
+from motion_studio.video.clip import Clip  # noqa: E402
+from motion_studio.video.files import write_clip  # noqa: E402
+from motion_studio.video.reading import read_clip  # noqa: E402
+from motion_studio.video.sheets import contact_sheet  # noqa: E402
 
 KINDS = {"object": ("free", "none"), "camera": ("still", "free"), "both": ("free", "free")}
 """Kind of motion: the families of the object's and the camera's motion. None of them has a name."""
