@@ -100,7 +100,7 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page.keyboard.press("PageUp")
     expect(page.locator("#mix-turn output")).to_have_text("90°")
     expect(way).not_to_have_attribute("d", before)
-    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Undo").click()
     expect(way).to_have_attribute("d", before)
     expect(page.locator("#mix-turn output")).to_have_text("0°")
