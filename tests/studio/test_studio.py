@@ -39,6 +39,7 @@ def motion(backbone):
 def studio(tmp_path, backbone, monkeypatch):
     monkeypatch.setattr("motion_studio.studio.manager.load", lambda name, device: backbone)
     studio = Studio(tmp_path / "data")
+    studio.library.starters = tmp_path / "starters"  # the shipped ones are of another base
     yield studio
     studio.close()
 
