@@ -87,7 +87,23 @@ def build(studio: Studio) -> gr.Blocks:
 def serve(host: str = "127.0.0.1", port: int = 7860, data: str | None = None, browser: bool = False) -> None:
     """Open the studio over a data folder at an address, until interrupted; `browser` opens one too."""
     studio = Studio(data)
-    launch(build(studio), studio, server_name=host, server_port=port, inbrowser=browser)
+    page = build(studio)
+    try:
+        launch(page, studio, server_name=host, server_port=port, inbrowser=browser)
+    finally:
+        shut(page, studio)
+
+
+def shut(page: gr.Blocks, studio: Studio, patience: float = 10.0) -> None:
+    """Close the page and the studio, and give each thread at work up to `patience` seconds to end.
+
+    A thread that is inside of torch when the interpreter goes would abort the process.
+    """
+    page.close(verbose=False)
+    studio.close()
+    for thread in threading.enumerate():
+        if thread.name == "warmth" or thread.name.startswith("AnyIO worker"):
+            thread.join(patience)
 
 
 def launch(page: gr.Blocks, studio: Studio, **options: Any) -> Any:

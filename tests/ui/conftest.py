@@ -20,7 +20,7 @@ from motion_studio.studio.studio import Studio
 from motion_studio.toybox.sample import sample_scene
 from motion_studio.toybox.world import render
 from motion_studio.ui import shelf
-from motion_studio.ui.app import build, launch
+from motion_studio.ui.app import build, launch, shut
 from motion_studio.video.files import write_clip
 from tests.tiny import tiny_pipeline
 
@@ -77,7 +77,6 @@ def studio(tmp_path_factory) -> Iterator[Studio]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shelf, "CLIPS", folder)
         yield made
-    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +95,7 @@ def url(studio) -> Iterator[str]:
     page = build(studio)
     _, address, _ = launch(page, studio, prevent_thread_lock=True, quiet=True, server_port=None)
     yield address
-    page.close(verbose=False)
+    shut(page, studio)
 
 
 @pytest.fixture
