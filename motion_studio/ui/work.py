@@ -51,24 +51,27 @@ class Watch:
     def wire(self, page: gr.Blocks, cancel: gr.Button, shown: list[Any], show: Callable[[Job], Any]) -> None:
         """Look at the job at each tick, and take it up again on a page that is opened anew."""
         self.outputs = [self.id, self.seen, self.timer, self.progress, cancel]
-
-        def look(job_id: str, seen: Any) -> tuple[Any, ...]:
-            job = self.jobs.get(job_id) if job_id else None
-            if job is None:
-                return (gr.skip(),) * (len(self.outputs) - 1 + len(shown))
-            now = (job.id, job.state, job.preview and job.preview.step, len(job.losses))
-            if job.state == "failed" and now != seen:
-                gr.Warning(one_line(job.error))
-            updates = show(job) if now != seen else (gr.skip(),) * len(shown)
-            return now, *self._state(job), *updates
-
-        def attach() -> tuple[Any, ...]:
-            job_id = self.latest()
-            return job_id, *look(job_id, None)
-
-        self.timer.tick(look, [self.id, self.seen], [*self.outputs[1:], *shown], show_progress="hidden")
-        page.load(attach, None, [*self.outputs, *shown], show_progress="hidden")
+        self.shown, self.show = shown, show
+        self.timer.tick(self.look, [self.id, self.seen], [*self.outputs[1:], *shown], show_progress="hidden")
+        page.load(self._attach, None, [*self.outputs, *shown], show_progress="hidden")
         cancel.click(self.cancel, self.id, None, show_progress="hidden")
+
+    def look(self, job_id: str, seen: Any) -> tuple[Any, ...]:
+        """The updates of `outputs` but the first, and of what is shown, since the page has `seen` the job."""
+        job = self.jobs.get(job_id) if job_id else None
+        if job is None:
+            return (gr.skip(),) * (len(self.outputs) - 1 + len(self.shown))
+        # First of all: were it read after `show`, a job that ends in between would stop the timer unshown.
+        state = self._state(job)
+        now = (job.id, job.state, job.preview and job.preview.step, len(job.losses))
+        if job.state == "failed" and now != seen:
+            gr.Warning(one_line(job.error))
+        updates = self.show(job) if now != seen else (gr.skip(),) * len(self.shown)
+        return now, *state, *updates
+
+    def _attach(self) -> tuple[Any, ...]:
+        job_id = self.latest()
+        return job_id, *self.look(job_id, None)
 
     def start(self, job: Job) -> tuple[Any, ...]:
         """The updates of `outputs` for a job that was just queued."""
