@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motion_studio.motion.looks import shuffle_looks
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
-from motion_studio.toybox.world import render
+from motion_studio.toybox.world import mask, render
 
-NAMED, SHUFFLED, DROPPED, SHORTENED = 0.6, 0.05, 0.05, 0.06
+NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
 
@@ -29,22 +30,26 @@ def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
     return torch.cat(out)
 
 
-def training_clip(seed: int) -> tuple[Tensor, str]:
-    """Return one clip's frames (16, 3, 64, 64) and the caption it is trained with."""
+def training_clip(seed: int) -> tuple[Tensor, str, Tensor]:
+    """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
+
+    The last is the object's coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1].
+    """
     rng = np.random.default_rng([seed, 1])
     scene = sample_scene(seed)
     text = caption(scene, nameable(scene) and rng.uniform() < NAMED)
     frames = render(scene).frames
+    cover = F.max_pool2d(torch.from_numpy(mask(scene, 16)), 3, 1, 1)
     chance = rng.uniform()
     if chance < SHUFFLED:
-        return shuffle_looks(frames, seeded(rng)), ""
+        return shuffle_looks(frames, seeded(rng)), "", cover
     if chance < SHUFFLED + DROPPED:
-        return frames, ""
+        return frames, "", cover
     if chance < SHUFFLED + DROPPED + SHORTENED:
         words = text.split()
         words.pop(int(rng.integers(len(words))))
-        return frames, " ".join(words)
-    return frames, text
+        return frames, " ".join(words), cover
+    return frames, text, cover
 
 
 class LatentPool:
@@ -53,13 +58,14 @@ class LatentPool:
     def __init__(self, vae: nn.Module, tokenizer, size: int, seed: int) -> None:
         self.vae, self.tokenizer, self.size = vae, tokenizer, size
         self.rng = np.random.default_rng(seed)
-        self.latents: list[Tensor] = []
-        self.ids: list[Tensor] = []
+        self.clips: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @torch.no_grad()
     def add(self, count: int) -> None:
         """Render and encode `count` new clips; past `size` they take the place of random old ones."""
-        clips, texts = zip(*(training_clip(int(self.rng.integers(HELD_OUT))) for _ in range(count)))
+        clips, texts, covers = zip(
+            *(training_clip(int(self.rng.integers(HELD_OUT))) for _ in range(count)), strict=True
+        )
         frames = torch.cat(clips) * 2 - 1
         device = next(self.vae.parameters()).device
         with torch.autocast(device.type, torch.bfloat16):
@@ -68,15 +74,14 @@ class LatentPool:
         ids = self.tokenizer(
             list(texts), padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
-        for latent, row in zip(latents, ids):
-            if len(self.latents) < self.size:
-                self.latents.append(latent)
-                self.ids.append(row)
+        for clip in zip(latents, ids, covers, strict=True):
+            if len(self.clips) < self.size:
+                self.clips.append(clip)
             else:
-                slot = int(self.rng.integers(self.size))
-                self.latents[slot], self.ids[slot] = latent, row
+                self.clips[int(self.rng.integers(self.size))] = clip
 
-    def batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """Return latents (count, C, F, h, w) float32 and token ids (count, L)."""
-        pick = self.rng.integers(len(self.latents), size=count)
-        return torch.stack([self.latents[i] for i in pick]).float(), torch.stack([self.ids[i] for i in pick])
+    def batch(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return latents (count, C, F, h, w), token ids (count, L) and objects' coverage (count, F, h, w)."""
+        pick = self.rng.integers(len(self.clips), size=count)
+        latents, ids, cover = zip(*(self.clips[i] for i in pick), strict=True)
+        return torch.stack(latents).float(), torch.stack(ids), torch.stack(cover).float()

@@ -137,13 +137,13 @@ def free(frames: int, rng: Rng) -> Move:
 
 
 MOVES = {
-    "free": (free, 0.36),
+    "free": (free, 0.32),
     "straight": (straight, 0.20),
     "circle": (circle, 0.14),
-    "bounce": (bounce, 0.05),
-    "wave": (wave, 0.05),
-    "zigzag": (zigzag, 0.05),
-    "spin": (spin, 0.05),
+    "bounce": (bounce, 0.06),
+    "wave": (wave, 0.06),
+    "zigzag": (zigzag, 0.06),
+    "spin": (spin, 0.06),
     "grow": (grow, 0.06),
     "still": (still, 0.04),
 }
@@ -193,11 +193,11 @@ def free_camera(frames: int, rng: Rng) -> tuple[np.ndarray, str]:
 
 
 CAMERAS = {
-    "none": (no_camera, 0.55),
+    "none": (no_camera, 0.58),
     "pan": (pan, 0.08),
     "tilt": (tilt, 0.08),
     "zoom": (zoom, 0.07),
     "roll": (roll, 0.06),
-    "free": (free_camera, 0.16),
+    "free": (free_camera, 0.13),
 }
 """Family: (what draws it, its share of the clips)."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
+from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -24,8 +27,10 @@ from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.sample import vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = 4
-"""Frames in a short piece."""
+THIN = 4
+"""Frames of a thinned clip."""
+OBJECT_WEIGHT = 3.0
+"""How much more the error counts where the object is: it fills a tenth of the picture."""
 
 
 class Denoiser(nn.Module):
@@ -41,10 +46,33 @@ class Denoiser(nn.Module):
         return self.unet(noisy, timestep, encoder_hidden_states=words).sample
 
 
+@contextmanager
+def at_frames(unet: nn.Module, frames: Tensor) -> Iterator[None]:
+    """Let the temporal layers take their input for these frames (k,) of a clip, not for its first k."""
+    tables = [m for m in unet.modules() if isinstance(m, SinusoidalPositionalEmbedding)]
+    whole = [table.pe for table in tables]
+    try:
+        for table in tables:
+            table.pe = table.pe[:, frames]
+        yield
+    finally:
+        for table, pe in zip(tables, whole, strict=True):
+            table.pe = pe
+
+
 def loss_of(
-    model: nn.Module, latents: Tensor, ids: Tensor, alphas: Tensor, generator: torch.Generator
+    model: nn.Module,
+    latents: Tensor,
+    ids: Tensor,
+    cover: Tensor,
+    alphas: Tensor,
+    generator: torch.Generator,
 ) -> Tensor:
-    """Return the mean squared error of v at a noise level drawn for each clip."""
+    """Return the squared error of v at a noise level drawn for each clip, objects weighted up.
+
+    The weight fades with the signal: where noise hides the object, a weight on it would draw objects
+    everywhere.
+    """
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
@@ -52,18 +80,19 @@ def loss_of(
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
     spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
     predicted = model(signal * latents + spread * noise, timestep, ids)
-    return (predicted.float() - (signal * noise - spread * latents)).square().mean()
+    error = (predicted.float() - (signal * noise - spread * latents)).square().mean(1)
+    return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
 
 
-def fastest_precision(model: nn.Module, latents: Tensor, ids: Tensor, alphas: Tensor) -> str:
+def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tensor) -> str:
     """Return "bf16" or "no", whichever makes a training step shorter here: bf16 needs a chip that has it."""
     times = {}
     for precision in ("no", "bf16"):
         best = float("inf")
         for _ in range(3):
             began = time.perf_counter()
-            with torch.autocast(latents.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss = loss_of(model, latents, ids, alphas, torch.Generator().manual_seed(0))
+            with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+                loss = loss_of(model, *batch, alphas, torch.Generator().manual_seed(0))
             loss.backward()
             best = min(best, time.perf_counter() - began)
         model.zero_grad(set_to_none=True)
@@ -124,7 +153,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         range(args.start_pool // 8 if first < args.steps else 1), desc="first clips", mininterval=5
     ):
         pool.add(8)
-    precision = fastest_precision(model, *(x.to(device) for x in pool.batch(args.batch)), alphas)
+    precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
@@ -139,11 +168,10 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * pace(step, args.steps)
         pool.add(args.fresh)
-        latents, ids = (x.to(device) for x in _batch(pool, step, args))
-        with accelerator.autocast():
-            loss = loss_of(
-                prepared, latents, ids, alphas, torch.Generator().manual_seed(args.seed * 7919 + step)
-            )
+        generator = torch.Generator().manual_seed(args.seed * 7919 + step)
+        batch, frames = _batch(pool, step, args, generator)
+        with at_frames(model.unet, frames), accelerator.autocast():
+            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -161,13 +189,20 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     return average.module
 
 
-def _batch(pool: LatentPool, step: int, args: argparse.Namespace) -> tuple[Tensor, Tensor]:
-    """Draw clips; early on many short pieces, which teach looks and words at four times the pace."""
-    if step >= args.short_steps:
-        return pool.batch(args.batch)
-    latents, ids = pool.batch(args.batch * 10 // 3)
-    start = step % (latents.shape[2] - SHORT + 1)
-    return latents[:, :, start : start + SHORT].contiguous(), ids
+def _batch(
+    pool: LatentPool, step: int, args: argparse.Namespace, generator: torch.Generator
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Draw clips and say which of their frames: all, or in two steps of three one of each quarter.
+
+    A thinned clip still shows its whole motion, and four times as many captions fit the same step.
+    """
+    if step % 3 == 2 or step >= args.thin_until * args.steps:
+        latents, ids, cover = pool.batch(args.batch)
+        return (latents, ids, cover), torch.arange(latents.shape[2])
+    latents, ids, cover = pool.batch(args.batch * 4)
+    part = latents.shape[2] // THIN
+    frames = torch.arange(THIN) * part + torch.randint(part, (THIN,), generator=generator)
+    return (latents[:, :, frames], ids, cover[:, frames]), frames
 
 
 def _log(work: Path, step: int, loss: float, seconds: float) -> None:
@@ -192,7 +227,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--steps", type=int, default=2850)
-    parser.add_argument("--short-steps", type=int, default=800, help="steps on short pieces, first")
+    parser.add_argument(
+        "--thin-until", type=float, default=0.75, help="share of the steps with thinned clips"
+    )
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")

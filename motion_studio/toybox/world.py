@@ -82,10 +82,10 @@ def to_picture(camera: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def to_world(camera: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Map picture points (F, ..., 2) back to the world under camera (F, 4); inverse of `to_picture`."""
-    frames = (len(camera),) + (1,) * (points.ndim - 2)
-    shift, zoom = camera[:, :2].reshape(*frames, 2), np.exp(camera[:, 2]).reshape(*frames, 1)
-    back = np.einsum("f...j,fji->f...i", points - 0.5 - shift, _rotation(camera[:, 3]))
-    return 0.5 + back / zoom
+    dx, dy, zoom, roll = camera.T.reshape(4, len(camera), *(1,) * (points.ndim - 2))
+    x, y = points[..., 0] - 0.5 - dx, points[..., 1] - 0.5 - dy
+    cos, sin = np.cos(roll) * np.exp(-zoom), np.sin(roll) * np.exp(-zoom)
+    return np.stack([x * cos + y * sin, y * cos - x * sin], -1) + points.dtype.type(0.5)
 
 
 def _pattern(ground: Ground, at: np.ndarray, softness: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from motion_studio.backbones.toybox_build import build, build_tokenizer
 from motion_studio.toybox.data import LatentPool, training_clip
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
-from motion_studio.toybox.train import loss_of, main, pace
+from motion_studio.toybox.train import OBJECT_WEIGHT, at_frames, loss_of, main, pace
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,11 @@ def test_a_plain_pipeline_makes_a_clip(pipe):
 
 
 def test_training_clips_are_seeded_and_some_are_without_words():
-    frames, text = training_clip(7)
-    again, same = training_clip(7)
-    assert torch.equal(frames, again) and text == same
+    frames, text, cover = training_clip(7)
+    again, same, where = training_clip(7)
+    assert torch.equal(frames, again) and text == same and torch.equal(cover, where)
+    assert cover.shape == (16, 16, 16) and cover.min() == 0 and cover.max() == 1
+    assert 0.05 < cover.mean() < 0.5
     assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
 
 
@@ -50,8 +52,8 @@ def test_the_pool_keeps_its_size(pipe):
     pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
     pool.add(2)
     pool.add(2)
-    latents, ids = pool.batch(2)
-    assert len(pool.latents) == 3
+    latents, ids, cover = pool.batch(2)
+    assert len(pool.clips) == 3 and cover.shape == (2, 16, 16, 16)
     assert latents.shape == (2, pipe.unet.config.in_channels, 16, 16, 16) and ids.shape[0] == 2
 
 
@@ -63,8 +65,38 @@ def test_a_perfect_model_has_no_loss():
         spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
         return signal * (noisy - signal * latents) / spread - spread * latents
 
-    loss = loss_of(perfect, latents, torch.zeros(2, 4), alphas, torch.Generator().manual_seed(0))
+    cover = torch.zeros(2, 3, 2, 2)
+    loss = loss_of(perfect, latents, torch.zeros(2, 4), cover, alphas, torch.Generator().manual_seed(0))
     assert loss < 1e-4
+
+
+def test_an_error_at_an_object_counts_more():
+    latents, alphas = torch.randn(2, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
+
+    def loss(cover: float) -> torch.Tensor:
+        where = torch.full((2, 3, 2, 2), cover)
+        generator = torch.Generator().manual_seed(0)
+        return loss_of(lambda noisy, *_: noisy, latents, torch.zeros(2, 4), where, alphas, generator)
+
+    assert 1.2 * loss(0) < loss(1) < (1 + OBJECT_WEIGHT) * loss(0)
+
+
+def test_thinned_clips_stand_at_their_own_times(pipe):
+    noisy = torch.randn(1, pipe.unet.config.in_channels, 4, 16, 16)
+    words = torch.randn(4, 3, pipe.unet.config.cross_attention_dim)
+
+    @torch.no_grad()
+    def made() -> torch.Tensor:
+        return pipe.unet(noisy, 500, encoder_hidden_states=words).sample
+
+    bare = made()
+    with at_frames(pipe.unet, torch.arange(4)):
+        assert torch.equal(made(), bare)
+    with at_frames(pipe.unet, torch.tensor([1, 5, 8, 15])):
+        assert not torch.allclose(made(), bare)
+    with pytest.raises(KeyError), at_frames(pipe.unet, torch.tensor([1, 5, 8, 15])):
+        raise KeyError
+    assert torch.equal(made(), bare)
 
 
 def test_the_rate_rises_and_falls():
@@ -81,8 +113,8 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
             "2",
             "--batch",
             "2",
-            "--short-steps",
-            "1",
+            "--thin-until",
+            "0.5",
             "--start-pool",
             "8",
             "--fresh",
