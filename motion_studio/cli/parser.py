@@ -74,11 +74,11 @@ def build_parser() -> Parser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
 
-    def command(name: str, text: str, module: str = "", **kwargs: Any) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, **kwargs)
+    def command(name: str, text: str, module: str = "", function: str = "") -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--json", action="store_true", help="print one JSON object")
         sub.add_argument("--quiet", action="store_true", help="no progress bar")
-        sub.set_defaults(run=_runner(module or name, name))
+        sub.set_defaults(run=_runner(module or name, function or name))
         return sub
 
     _add_invert(command("invert", "Learn the motion of a clip."))
@@ -90,6 +90,9 @@ def build_parser() -> Parser:
     measure.add_argument("result", metavar="RESULT", help="clip to measure against it")
     inspect = command("inspect", "Say what a motion file holds.", "looking")
     inspect.add_argument("motion", metavar="M.safetensors", help="motion file, or a name in the library")
+    _add_import(
+        command("import", "Make a motion_embed.pt of Motion Inversion a motion.", "importing", "import_")
+    )
     command("bases", "List the base models.", "looking")
     _add_data(command("motions", "List the motions of the library.", "looking"))
     _add_demo(command("demo", "Do the main job on a clip that ships with the studio."))
@@ -212,6 +215,15 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     operation("--amplitude", "times as large a path", "X", one("factor"))
     _add_data(parser)
     _add_written(parser)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the motion_embed.pt; nothing in it is run")
+    parser.add_argument("--base", default="zeroscope", help="base model it was learnt on (%(default)s)")
+    parser.add_argument("--frames", type=int, metavar="N", help="rows that were learnt (the base's frames)")
+    parser.add_argument("--rank", type=int, default=4, metavar="R", help="pictures a site (%(default)s)")
+    parser.add_argument("--title", default="", help="title of the motion (the file's name)")
+    parser.add_argument("--out", required=True, metavar="M.safetensors", help="motion to write")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
