@@ -23,7 +23,7 @@ assets: .venv/.installed  ## train the built-in model again, and all that is lea
 
 figures: .venv/.installed  ## the tables of the README
 	$(PY) benchmarks/gate.py
-	$(PY) benchmarks/quality.py
+	$(PY) benchmarks/quality.py --publish
 	$(PY) benchmarks/arithmetic.py
 
 $(PY):

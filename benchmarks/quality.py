@@ -7,6 +7,7 @@ another colour, shape and ground; beside them three controls on the same prompts
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from motion_studio.backbones.base import Backbone, load
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.operations_time import Reverse
-from motion_studio.settings import GenerationSettings, preset
+from motion_studio.settings import FIGURES, GenerationSettings, preset
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import write_motion
@@ -89,6 +90,23 @@ def table(rows: list[dict]) -> str:
     return markdown(HEADER, lines)
 
 
+def published(rows: list[dict], presets: list[str]) -> dict[str, dict[str, float]]:
+    """Return what the studio shows beside each preset."""
+
+    def median(condition: str, key: str) -> float:
+        return summary([float(row[key]) for row in rows if row["condition"] == condition])
+
+    return {
+        name: {
+            "path": round(median(name, "path"), 3),
+            "camera": round(median(name, "camera"), 3),
+            "layout": round(median(name, "layout") - median("no motion", "layout"), 3),
+            "seconds": round(median(name, "learning"), 1),
+        }
+        for name in presets
+    }
+
+
 def overhead(backbone: Backbone, motion: Motion) -> dict[str, float]:
     """Measure carrying a motion against the bare model, in turns, and the cost of swapping one in."""
     noise, text = (
@@ -129,6 +147,7 @@ def main() -> None:
     )
     parser.add_argument("--presets", nargs="+", default=["quick", "faithful", "pure"])
     parser.add_argument("--base", default="toybox")
+    parser.add_argument("--publish", action="store_true", help=f"write {FIGURES.name} for the studio to show")
     parser.add_argument("--out", type=Path, default=Path("out/quality"))
     args = parser.parse_args()
     run = Run(load(args.base), args.pairs)
@@ -152,6 +171,10 @@ def main() -> None:
     results = {"base": args.base, "weights": run.backbone.weights_hash, "overhead": cost, "rows": run.rows}
     text = table(run.rows) + "\n\n" + ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
     save(args.out, "quality", results, text, run.clips, run.labels)
+    if args.publish:
+        shown = {"weights": run.backbone.weights_hash, "pairs": len(run.sources)}
+        shown["presets"] = published(run.rows, args.presets)
+        FIGURES.write_text(json.dumps(shown, indent=1) + "\n")
 
 
 if __name__ == "__main__":

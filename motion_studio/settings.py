@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 from motion_studio.errors import SettingsError
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
+FIGURES = PRESETS.parent / "figures.json"
 
 
 class Settings:
@@ -140,6 +141,15 @@ def preset(name: str) -> InversionSettings:
     if name not in preset_names():
         raise SettingsError(f"unknown preset {name!r}; known are {', '.join(preset_names())}")
     return InversionSettings.from_json(json.loads((PRESETS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def preset_figures() -> dict[str, Any]:
+    """What `benchmarks/quality.py --publish` measured of the presets: weights, number of pairs, and rows.
+
+    A row holds, by preset: `path` and `camera` (median correlations with the truth), `layout` (that of the
+    source's ground with the result's, above the one without a motion) and `seconds`. Empty where nothing is.
+    """
+    return json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
 
 
 def _matches(value: Any, hint: Any) -> bool:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from motion_studio.backbones.base import load
 from motion_studio.errors import SettingsError
-from motion_studio.settings import GenerationSettings, InversionSettings, preset, preset_names
+from motion_studio.settings import GenerationSettings, InversionSettings, preset, preset_figures, preset_names
 
 
 def test_json_round_trip():
@@ -54,3 +55,10 @@ def test_presets():
     assert preset("pure").shuffle_looks and not preset("faithful").shuffle_looks
     with pytest.raises(SettingsError, match="faithful"):
         preset("../faithful")
+
+
+def test_the_figures_shown_were_taken_on_the_weights_that_ship():
+    shown = preset_figures()
+    if shown:
+        assert shown["weights"] == load("toybox").weights_hash
+        assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 12

@@ -64,6 +64,7 @@ class InvertTab:
         names = sorted(preset_names(), key=lambda name: list(WORDS["presets"]).index(name))
         choices = [(WORDS["presets"][name], name) for name in names]
         self.preset = gr.Radio(choices, value=names[0], label=WORDS["preset"], elem_id="invert-preset")
+        self.measured = gr.HTML(pictures.measured(names[0]), padding=False)
         usual = preset(names[0])
         with gr.Accordion(WORDS["more"], open=False), gr.Row():
             self.fit = gr.Radio(WORDS["fits"], value="crop", label=WORDS["fit"])
@@ -106,9 +107,12 @@ class InvertTab:
             friendly(self._pick_ours), self.clips, [*picked, self.prompt], show_progress="hidden"
         )
         self.preset.input(
-            lambda name: [getattr(preset(name), key) for key in self.settings],
+            lambda name: [
+                pictures.measured(name),
+                *(getattr(preset(name), key) for key in self.settings),
+            ],
             self.preset,
-            list(self.settings.values()),
+            [self.measured, *self.settings.values()],
             show_progress="hidden",
         )
         inputs = [self.path, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from motion_studio.settings import preset_figures
 from motion_studio.studio.library import Entry
+from motion_studio.ui import text
 from motion_studio.video.clip import Clip
 from motion_studio.video.reading import read_clip
 from motion_studio.video.sheets import to_bytes
@@ -88,6 +90,25 @@ def curve(values: list[float], total: int, label: str) -> str:
     )
     drawing = f'<svg viewBox="0 0 300 80" preserveAspectRatio="none" role="img">{lines}</svg>'
     return f'<figure class="curve">{drawing}<figcaption>{label} <b>{smooth[-1]:.3f}</b></figcaption></figure>'
+
+
+def measured(chosen: str) -> str:
+    """The figures of every preset as a small table, the chosen one's in ink; empty where none were taken."""
+    found = preset_figures()
+    if not found:
+        return ""
+    words = text.INVERT
+    head = "".join(f"<th>{column}</th>" for column in words["measured_columns"])
+    rows = ""
+    for name, label in words["presets"].items():
+        row = found["presets"].get(name)
+        if row:
+            cells = [f"{row[key]:.2f}" for key in ("path", "camera", "layout")] + [f"{row['seconds']:.0f} s"]
+            mark = ' class="chosen"' if name == chosen else ""
+            title = label.split(":")[0]
+            rows += f"<tr{mark}><th>{title}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    caption = words["measured"].format(pairs=found["pairs"])
+    return f'<table class="measured"><caption>{caption}</caption><tr><th></th>{head}</tr>{rows}</table>'
 
 
 def _points(line: list[float], total: int, low: float, high: float) -> str:

@@ -57,6 +57,8 @@ INVERT = {
         "pure": "Pure: leaves the source's pattern behind",
         "quick": "Quick: a first try in seconds",
     },
+    "measured": "Measured on {pairs} clips the built-in model never saw",
+    "measured_columns": ["Object's path", "Camera", "Pattern leaking", "Time"],
     "more": "More settings",
     "steps": "Steps",
     "rank": "Rank",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from motion_studio import settings
 from motion_studio.ui import pictures
 from motion_studio.video.clip import Clip
 
@@ -35,3 +37,15 @@ def test_a_large_clip_is_shown_smaller():
 def test_a_curve_needs_two_points_and_takes_any():
     assert pictures.curve([1.0], 10, "Loss") == ""
     assert pictures.curve([0.0, 1.0, 1.0], 10, "Loss").count("<polyline") == 2
+
+
+def test_measured_figures_stand_beside_their_preset(tmp_path, monkeypatch):
+    file = tmp_path / "figures.json"
+    monkeypatch.setattr(settings, "FIGURES", file)
+    assert pictures.measured("pure") == ""
+    row = {"path": 0.961, "camera": 0.874, "layout": 0.08, "seconds": 22.4}
+    file.write_text(json.dumps({"pairs": 24, "presets": {"faithful": row, "pure": row | {"path": 0.9}}}))
+    table = pictures.measured("pure")
+    assert "24 clips" in table and "Quick" not in table
+    chosen = table.split('class="chosen"')[1].split("</tr>")[0]
+    assert "Pure" in chosen and all(cell in chosen for cell in ("0.90", "0.87", "0.08", "22 s"))
