@@ -27,5 +27,9 @@ class IncompatibleMotion(InputError):
     """A sound motion that does not fit the base model, the other motion or the operation it is given to."""
 
 
+class OutOfMemory(InputError):
+    """The device's memory doesn't hold what the job asks for; something is to be turned down."""
+
+
 class Cancelled(MotionStudioError):
     """The job was cancelled; nothing of it is kept."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from motion_studio.cli.parser import build_parser, joined
 from motion_studio.errors import Cancelled, MotionStudioError
+from motion_studio.studio.memory import within_memory
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -16,7 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `motion_studio ARGV`; returns 0, 2 for bad input (one line on stderr), 130 when interrupted."""
     try:
         arguments = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
-        arguments.run(arguments)
+        with within_memory():
+            arguments.run(arguments)
     except (KeyboardInterrupt, Cancelled):
         return _end("cancelled", INTERRUPTED)
     except (MotionStudioError, OSError) as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from motion_studio.errors import Cancelled, InputError, MotionStudioError
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
+from motion_studio.studio.memory import within_memory
 
 if TYPE_CHECKING:
     pass
@@ -183,7 +184,7 @@ def _run(job: Job, make: Make) -> tuple[State, str]:
         return "cancelled", ""
     try:
         # Closed here, so that the model is restored before the next job starts.
-        with contextlib.closing(make(job._cancel, job._stop)) as events:
+        with within_memory(), contextlib.closing(make(job._cancel, job._stop)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     job.progress = event
