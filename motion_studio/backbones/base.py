@@ -1,4 +1,4 @@
-"""One small interface to every base model, and the list of those there are. Listing loads nothing."""
+"""One small interface to every base model; `registry` says which there are."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
-from motion_studio.errors import IncompatibleMotion, SettingsError
+from motion_studio.backbones.registry import BASES, BaseSpec, load
+from motion_studio.errors import IncompatibleMotion
 from motion_studio.motion.arithmetic import resampled
 from motion_studio.motion.embedding import Looks, Motion
 
@@ -24,57 +23,7 @@ if TYPE_CHECKING:
 
 Processors = dict[str, MotionProcessor]
 
-
-@dataclass(frozen=True)
-class BaseSpec:
-    """What is known of a base model before it is loaded."""
-
-    name: str
-    title: str
-    licence: str
-    frames: int
-    height: int
-    width: int
-    fps: float
-    size_mb: int
-    """Size of its weights on disk."""
-    looks: Looks
-    """The way of taking looks out of v that keeps its motion best."""
-    guidance: float
-    """The scale of classifier-free guidance that suits it."""
-    sample_prompt: str
-    """The prompt of the sample that evolves while a motion is learnt."""
-    module: str
-    """The module here whose `load(spec, device)` makes the Backbone."""
-    max_frames: int
-    """The most frames it can attend over at once."""
-
-
-BASES: dict[str, BaseSpec] = {
-    "toybox": BaseSpec(
-        name="toybox",
-        title="Toybox: one coloured shape on a patterned ground, built in",
-        licence="Apache-2.0",
-        frames=16,
-        height=64,
-        width=64,
-        fps=8,
-        size_mb=16,
-        looks="centre",
-        guidance=4.0,
-        sample_prompt="a red star on blue dots",
-        module="toybox",
-        max_frames=64,
-    ),
-}
-
-
-def load(name: str, device: str = "cpu") -> Backbone:
-    """The base model of that name on `device`; SettingsError lists the known names."""
-    if name not in BASES:
-        raise SettingsError(f"unknown base model {name!r}; known are {', '.join(BASES)}")
-    spec = BASES[name]
-    return import_module(f"motion_studio.backbones.{spec.module}").load(spec, device)
+__all__ = ["BASES", "Backbone", "BaseSpec", "Processors", "load"]
 
 
 class Backbone(ABC):

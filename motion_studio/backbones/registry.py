@@ -1,0 +1,256 @@
+"""The base models there are, and those a user brings. Listing them loads nothing; only `load` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motion_studio.backbones.hub import HUB_ID, INDEX, fetched_json, repo_and_file, why_not
+from motion_studio.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from motion_studio.backbones.base import Backbone
+    from motion_studio.motion.embedding import Looks
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+ZEROSCOPE = "cerspense/zeroscope_v2_576w"
+
+
+@dataclass(frozen=True)
+class BaseSpec:
+    """What is known of a base model before it is loaded."""
+
+    name: str
+    title: str
+    licence: str
+    frames: int
+    height: int
+    width: int
+    fps: float
+    size_mb: int
+    """Size of its weights on disk."""
+    looks: Looks
+    """The way of taking looks out of v that keeps its motion best."""
+    guidance: float
+    """The scale of classifier-free guidance that suits it."""
+    sample_prompt: str
+    """The prompt of the sample that evolves while a motion is learnt."""
+    module: str
+    """The module here whose `load(spec, device)` makes the Backbone."""
+    max_frames: int
+    """The most frames it can attend over at once."""
+    memory_mb: int = 1000
+    """Memory that making a clip of its own size takes, the weights included."""
+    steps: int = 20
+    """The number of denoising steps that suits it."""
+    repo: str = ""
+    """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
+    revision: str | None = None
+    """The Hub's revision of `repo`; None is main."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Parts of the pipeline that come from elsewhere: a repository, or one file of it."""
+
+
+# Of the toybox everything is measured, of the others nothing yet: `looks` is the paper's (arXiv 2403.20193),
+# frames, sizes, steps and guidance are their model cards', sizes on disk and memory (half precision on a GPU)
+# are worked out from their parameters.
+BASES: dict[str, BaseSpec] = {
+    "toybox": BaseSpec(
+        name="toybox",
+        title="Toybox: one coloured shape on a patterned ground, built in",
+        licence="Apache-2.0",
+        frames=16,
+        height=64,
+        width=64,
+        fps=8,
+        size_mb=16,
+        looks="centre",
+        guidance=4.0,
+        sample_prompt="a red star on blue dots",
+        module="toybox",
+        max_frames=64,
+        repo=str(ASSETS / "toybox"),
+    ),
+    "animatediff": BaseSpec(
+        name="animatediff",
+        title="AnimateDiff v3 on Stable Diffusion 1.5",
+        licence="CreativeML OpenRAIL-M, adapter Apache-2.0",
+        frames=16,
+        height=512,
+        width=512,
+        fps=8,
+        size_mb=5900,
+        looks="difference",
+        guidance=7.5,
+        sample_prompt="a dog runs on a beach",
+        module="animatediff",
+        max_frames=32,
+        memory_mb=12000,
+        steps=25,
+        repo=SD15,
+        parts={"motion_adapter": "guoyww/animatediff-motion-adapter-v1-5-3"},
+    ),
+    "animatelcm": BaseSpec(
+        name="animatelcm",
+        title="AnimateLCM on Stable Diffusion 1.5: six steps",
+        licence="CreativeML OpenRAIL-M, adapter MIT",
+        frames=16,
+        height=512,
+        width=512,
+        fps=8,
+        size_mb=6200,
+        looks="difference",
+        guidance=1.5,
+        sample_prompt="a dog runs on a beach",
+        module="animatelcm",
+        max_frames=32,
+        memory_mb=12000,
+        steps=6,
+        repo=SD15,
+        parts={
+            "motion_adapter": "wangfuyun/AnimateLCM",
+            "lora": "wangfuyun/AnimateLCM/AnimateLCM_sd15_t2v_lora.safetensors",
+        },
+    ),
+    # UNet3D has no position encoding: not the model but memory bounds the number of frames.
+    "zeroscope": BaseSpec(
+        name="zeroscope",
+        title="ZeroScope v2 576w",
+        licence="CC-BY-NC-4.0",
+        frames=24,
+        height=320,
+        width=576,
+        fps=8,
+        size_mb=3700,
+        looks="difference",
+        guidance=12.0,
+        sample_prompt="a dog runs on a beach",
+        module="unet3d",
+        max_frames=64,
+        memory_mb=8000,
+        steps=40,
+        repo=ZEROSCOPE,
+        # The pull request that adds the weights as safetensors; main has pickles only.
+        revision="refs/pr/46",
+    ),
+    "modelscope": BaseSpec(
+        name="modelscope",
+        title="ModelScope text-to-video 1.7B",
+        licence="CC-BY-NC-4.0",
+        frames=16,
+        height=256,
+        width=256,
+        fps=8,
+        size_mb=7400,
+        looks="difference",
+        guidance=9.0,
+        sample_prompt="a dog runs on a beach",
+        module="unet3d",
+        max_frames=64,
+        memory_mb=6000,
+        steps=25,
+        repo="ali-vilab/text-to-video-ms-1.7b",
+    ),
+    "videocrafter2": BaseSpec(
+        name="videocrafter2",
+        title="VideoCrafter2, with ZeroScope's text encoder and autoencoder",
+        licence="Apache-2.0, ZeroScope's parts CC-BY-NC-4.0",
+        frames=16,
+        height=320,
+        width=512,
+        fps=8,
+        size_mb=3700,
+        looks="difference",
+        guidance=12.0,
+        sample_prompt="a dog runs on a beach",
+        module="unet3d",
+        max_frames=64,
+        memory_mb=8000,
+        steps=40,
+        repo=ZEROSCOPE,
+        revision="refs/pr/46",
+        parts={"unet": "adamdad/videocrafterv2_diffusers"},
+    ),
+}
+
+# The class in a pipeline's model_index.json, and the base whose adapter and defaults it takes.
+FAMILIES: dict[str, str] = {
+    "AnimateDiffPipeline": "animatediff",
+    "StableDiffusionPipeline": "animatediff",
+    "TextToVideoSDPipeline": "zeroscope",
+    "VideoToVideoSDPipeline": "zeroscope",
+}
+
+
+def find(name: str) -> BaseSpec:
+    """The base of that name, or what is to be known of a diffusers pipeline, by its folder or Hub id.
+
+    Raises SettingsError for an unknown name, a folder that is no pipeline and one of an unsupported class,
+    InputError for a pipeline that cannot be had.
+    """
+    if name in BASES:
+        return BASES[name]
+    for spec in BASES.values():
+        if name == spec.repo and not spec.parts:
+            return spec
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not (folder / INDEX).is_file():
+        raise SettingsError(f"{name} is no diffusers pipeline's folder: it has no {INDEX}")
+    if not folder.is_dir() and not HUB_ID.fullmatch(name):
+        raise SettingsError(
+            f"unknown base model {name!r}; known are {', '.join(BASES)}, a diffusers pipeline's folder, "
+            "or its id on the Hub (owner/name)"
+        )
+    repo = str(folder.resolve()) if folder.is_dir() else name
+    try:
+        return _brought(name, repo)
+    except OSError as error:
+        raise InputError(why_not(name, [(repo, None)], error)) from error
+
+
+def load(name: str, device: str = "cpu") -> Backbone:
+    """The base model that `find` knows by that name, on `device`.
+
+    Raises SettingsError and InputError as `find` does, and InputError when its files cannot be had.
+    """
+    spec = find(name)
+    try:
+        return import_module(f"motion_studio.backbones.{spec.module}").load(spec, device)
+    except OSError as error:
+        sources = [
+            (spec.repo, spec.revision),
+            *((repo_and_file(part)[0], None) for part in spec.parts.values()),
+        ]
+        raise InputError(why_not(name, sources, error)) from error
+
+
+def _brought(name: str, repo: str) -> BaseSpec:
+    """A user's own pipeline: the adapter and defaults of its class, its size and length from its configs."""
+    index = fetched_json(repo, INDEX)
+    kind = str(index.get("_class_name"))
+    if kind not in FAMILIES:
+        raise SettingsError(f"{name} is a {kind}; supported are {', '.join(FAMILIES)}")
+    like = BASES[FAMILIES[kind]]
+    denoiser = fetched_json(repo, f"{'transformer' if 'transformer' in index else 'unet'}/config.json")
+    blocks = fetched_json(repo, "vae/config.json").get("block_out_channels")
+    height, width = like.height, like.width
+    if (sample := denoiser.get("sample_size")) and blocks:
+        sides = sample if isinstance(sample, list) else (sample, sample)
+        height, width = (side * 2 ** (len(blocks) - 1) for side in sides)
+    most = denoiser.get("motion_max_seq_length") or denoiser.get("video_length") or like.max_frames
+    return replace(
+        like,
+        name=name,
+        title=Path(name).name,
+        licence="its own",
+        frames=min(like.frames, most),
+        height=height,
+        width=width,
+        max_frames=most,
+        repo=repo,
+        revision=None,
+        parts={part: source for part, source in like.parts.items() if part not in index},
+    )
