@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import torch
-from diffusers import AnimateDiffPipeline, AutoencoderTiny, DDIMScheduler, UNetMotionModel
+from diffusers import (
+    AnimateDiffPipeline,
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    TextToVideoSDPipeline,
+    UNet3DConditionModel,
+    UNetMotionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
-from motion_studio.backbones.base import BaseSpec
+from motion_studio.backbones.base import Backbone, BaseSpec
+from motion_studio.backbones.unet3d import UNet3DBackbone
 
 SPEC = BaseSpec(
     name="tiny",
@@ -26,12 +39,12 @@ SPEC = BaseSpec(
 )
 
 
-def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> AnimateDiffPipeline:
-    torch.manual_seed(seed)
+def tiny_text() -> dict[str, Any]:
+    """A text encoder with random weights and a tokenizer of letters."""
     letters = [chr(code) for code in range(97, 123)]
     tokens = [*letters, *[f"{letter}</w>" for letter in letters], "<|startoftext|>", "<|endoftext|>"]
     vocab = {token: index for index, token in enumerate(tokens)}
-    text = CLIPTextConfig(
+    config = CLIPTextConfig(
         vocab_size=len(vocab),
         hidden_size=16,
         intermediate_size=16,
@@ -42,6 +55,26 @@ def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> Anima
         eos_token_id=len(vocab) - 1,
         pad_token_id=len(vocab) - 1,
     )
+    return {
+        "text_encoder": CLIPTextModel(config),
+        "tokenizer": CLIPTokenizer(vocab=vocab, merges=[], model_max_length=12),
+    }
+
+
+def tiny_scheduler(prediction_type: str) -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type=prediction_type,
+        rescale_betas_zero_snr=prediction_type == "v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+
+
+def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> AnimateDiffPipeline:
+    torch.manual_seed(seed)
     unet = UNetMotionModel(
         sample_size=8,
         down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion"),
@@ -61,21 +94,48 @@ def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> Anima
             num_encoder_blocks=(1, 1, 1),
             num_decoder_blocks=(1, 1, 1),
         ),
-        text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(vocab=vocab, merges=[], model_max_length=12),
+        **tiny_text(),
         unet=unet,
         motion_adapter=None,
-        scheduler=DDIMScheduler(
-            beta_schedule="scaled_linear",
-            beta_start=0.00085,
-            beta_end=0.012,
-            prediction_type=prediction_type,
-            rescale_betas_zero_snr=prediction_type == "v_prediction",
-            timestep_spacing="trailing",
-            clip_sample=False,
-        ),
+        scheduler=tiny_scheduler(prediction_type),
     )
 
 
 def tiny_backbone(prediction_type: str = "v_prediction", seed: int = 0) -> AnimateDiffBackbone:
     return AnimateDiffBackbone(SPEC, tiny_pipeline(prediction_type, seed))
+
+
+def tiny_unet3d_pipeline(prediction_type: str = "epsilon", seed: int = 0) -> TextToVideoSDPipeline:
+    torch.manual_seed(seed)
+    unet = UNet3DConditionModel(
+        sample_size=8,
+        down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"),
+        up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    return TextToVideoSDPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4,
+        ),
+        **tiny_text(),
+        unet=unet,
+        scheduler=tiny_scheduler(prediction_type),
+    )
+
+
+def tiny_unet3d(prediction_type: str = "epsilon", seed: int = 0) -> UNet3DBackbone:
+    return UNet3DBackbone(replace(SPEC, name="tiny3d"), tiny_unet3d_pipeline(prediction_type, seed))
+
+
+# One of each adapter: what is asked of all of them is in test_every_adapter.py.
+TINY: dict[str, Callable[[], Backbone]] = {
+    "animatediff": tiny_backbone,
+    "unet3d": tiny_unet3d,
+}

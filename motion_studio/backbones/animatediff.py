@@ -1,118 +1,41 @@
-"""Adapter over AnimateDiffPipeline: a 2-D UNet with motion modules between its layers."""
+"""Adapter over AnimateDiffPipeline: a 2-D UNet with motion modules between its layers (arXiv 2307.04725)."""
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import AbstractContextManager
-from functools import cached_property
-from typing import Any
-
-import torch
-from diffusers import AnimateDiffPipeline
+from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter
 from torch import Tensor
 
-from motion_studio.backbones.base import Backbone, BaseSpec
-from motion_studio.backbones.injection import Site
-from motion_studio.backbones.sites import find_sites, temporal_attention
-from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
+from motion_studio.backbones.base import BaseSpec
+from motion_studio.backbones.unet import UNetBackbone, loading
 
-CHUNK = 16
-"""Frames that the autoencoder takes at once."""
-KEPT_PROMPTS = 256
+ADAPTED = {"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1}
+"""The schedule that the adapters for Stable Diffusion 1.5 were taught with, whatever the picture model's."""
 
 
-class AnimateDiffBackbone(Backbone):
+class AnimateDiffBackbone(UNetBackbone):
     """Any AnimateDiffPipeline, its parts frozen and in evaluation mode."""
-
-    def __init__(self, spec: BaseSpec, pipe: AnimateDiffPipeline) -> None:
-        super().__init__(spec)
-        self.pipe = pipe
-        self.unet = pipe.unet
-        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
-            part.requires_grad_(False).eval()
-        self.device = pipe.unet.device
-        self.dtype = pipe.unet.dtype
-        self.prediction_type = pipe.scheduler.config.prediction_type
-        self.alphas_cumprod = pipe.scheduler.alphas_cumprod.float()
-        self.layers = temporal_attention(pipe.unet)
-        self._texts: dict[str, Tensor] = {}
-        self._sites: dict[tuple[int, int], dict[str, Site]] = {}
-
-    @cached_property
-    def weights_hash(self) -> str:
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.unet.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.to("cpu", torch.float16).contiguous().numpy().data)
-        return digest.hexdigest()
-
-    @property
-    def latent_size(self) -> tuple[int, int]:
-        factor = 2 ** (len(self.pipe.vae.config.block_out_channels) - 1)
-        return self.height // factor, self.width // factor
-
-    @property
-    def latent_channels(self) -> int:
-        return self.unet.config.in_channels
-
-    def sites_at(self, latent_size: tuple[int, int]) -> dict[str, Site]:
-        if latent_size not in self._sites:
-            latents = torch.zeros(1, self.latent_channels, 1, *latent_size)
-            with torch.no_grad(), self.playing(None):
-                self._sites[latent_size] = find_sites(
-                    self.unet, lambda: self.predict(latents, 0, self.encode_text([""]))
-                )
-        return self._sites[latent_size]
-
-    @torch.no_grad()
-    def encode_text(self, prompts: list[str]) -> Tensor:
-        with self.lock:
-            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
-            if len(self._texts) + len(new) > KEPT_PROMPTS:
-                self._texts.clear()
-                new = list(dict.fromkeys(prompts))
-            if new:
-                tokenizer = self.pipe.tokenizer
-                tokens = tokenizer(
-                    new,
-                    padding="max_length",
-                    max_length=tokenizer.model_max_length,
-                    truncation=True,
-                    return_tensors="pt",
-                )
-                texts = self.pipe.text_encoder(tokens.input_ids.to(self.device))[0].to(self.dtype)
-                self._texts.update(zip(new, texts, strict=True))
-            return torch.stack([self._texts[prompt] for prompt in prompts])
-
-    @torch.no_grad()
-    def encode(self, frames: Tensor) -> Tensor:
-        vae = self.pipe.vae
-        parts = []
-        for chunk in frames.split(CHUNK):
-            out = vae.encode((2 * chunk - 1).to(self.device, vae.dtype))
-            parts.append(out.latents if hasattr(out, "latents") else out.latent_dist.mode())
-        latents = torch.cat(parts).float() * vae.config.scaling_factor
-        return latents.transpose(0, 1)[None]
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        vae = self.pipe.vae
-        scaled = (latents[0].transpose(0, 1) / vae.config.scaling_factor).to(self.device, vae.dtype)
-        frames = torch.cat([vae.decode(chunk).sample for chunk in scaled.split(CHUNK)])
-        return (frames.float().cpu() / 2 + 0.5).clamp(0, 1)
 
     def predict(self, latents: Tensor, t: Tensor | int, text: Tensor) -> Tensor:
         # The 2-D layers see every frame as a picture of its own and want its text with it.
-        rows = text.repeat_interleave(latents.shape[2], dim=0)
-        t = t.to(self.device) if isinstance(t, Tensor) else t
-        with self.lock:
-            out = self.unet(latents.to(self.device, self.dtype), t, rows, return_dict=False)[0]
-        return out.float()
+        return super().predict(latents, t, text.repeat_interleave(latents.shape[2], dim=0))
 
-    def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
-        return spatial_lora(self.unet, seed)
 
-    def scheduler(self, steps: int) -> Any:
-        scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
-        scheduler.set_timesteps(steps, device=self.device)
-        return scheduler
+def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
+    """The pipeline of `spec` on `device`; OSError when its files cannot be had."""
+    return AnimateDiffBackbone(spec, pipeline(spec, device).to(device))
+
+
+def pipeline(spec: BaseSpec, device: str) -> AnimateDiffPipeline:
+    """An AnimateDiff pipeline, or one of Stable Diffusion 1.5 with the motion adapter of `spec.parts` put in.
+
+    Its weights are as `device` wants them, but not yet there. Raises OSError when its files cannot be had.
+    """
+    how, source = loading(device), spec.parts.get("motion_adapter")
+    if source is None:
+        return AnimateDiffPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
+    adapter = MotionAdapter.from_pretrained(source, **how)
+    pipe = AnimateDiffPipeline.from_pretrained(
+        spec.repo, revision=spec.revision, motion_adapter=adapter, **how
+    )
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, **ADAPTED)
+    return pipe

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import torch
 from diffusers.models.attention_processor import Attention
-from peft import LoraConfig
+from diffusers.utils.peft_utils import recurse_remove_peft_layers
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from motion_studio.backbones.sites import temporal_attention
 
@@ -19,19 +21,27 @@ class SpatialLora:
     """The LoRA while it is in the model: off, unless within `on`."""
 
     def __init__(self, unet: torch.nn.Module) -> None:
-        self._unet = unet
+        self._layers = [layer for layer in unet.modules() if isinstance(layer, BaseTunerLayer)]
         self.parameters = [part for name, part in unet.named_parameters() if f".{NAME}." in name]
+        # peft makes them of the weights' kind, which may be too coarse to learn in.
+        for part in self.parameters:
+            part.data = part.data.float()
+        self._enable(False)
 
     @contextmanager
     def on(self, learning: bool) -> Iterator[None]:
         """With the LoRA in effect; gradients reach it only if `learning`."""
-        self._unet.enable_adapters()
+        self._enable(True)
         try:
             for part in self.parameters:
                 part.requires_grad_(learning)
             yield
         finally:
-            self._unet.disable_adapters()
+            self._enable(False)
+
+    def _enable(self, enabled: bool) -> None:
+        for layer in self._layers:
+            layer.enable_adapters(enabled)
 
 
 @contextmanager
@@ -46,9 +56,10 @@ def spatial_lora(unet: torch.nn.Module, seed: int) -> Iterator[SpatialLora]:
     # peft draws from the global generator, which is not ours to move.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        unet.add_adapter(config, adapter_name=NAME)
-    unet.disable_adapters()
+        # Not the model's own add_adapter, which UNet3DConditionModel has not.
+        inject_adapter_in_model(config, unet, NAME)
     try:
         yield SpatialLora(unet)
     finally:
-        unet.unload_lora()
+        recurse_remove_peft_layers(unet)
+        del unet.peft_config

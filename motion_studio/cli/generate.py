@@ -47,7 +47,7 @@ def _new(arguments: argparse.Namespace) -> Render:
     motions = {name: read_motion(path) for name, path in paths.items()}
     backbone = Manager(arguments.device).backbone(arguments.base)
     settings = changed(
-        GenerationSettings(arguments.prompt, guidance=backbone.spec.guidance),
+        GenerationSettings(arguments.prompt, guidance=backbone.spec.guidance, steps=backbone.spec.steps),
         arguments,
         negative_prompt=arguments.negative,
         guidance=arguments.guidance,

@@ -69,17 +69,26 @@ def bases(arguments: argparse.Namespace) -> None:
     """List the base models, loading none."""
     from dataclasses import asdict
 
-    from motion_studio.backbones.base import BASES
+    from motion_studio.backbones.hub import on_disk
+    from motion_studio.backbones.registry import BASES
 
+    here = {name: on_disk(spec.repo, spec.revision, spec.parts) for name, spec in BASES.items()}
     rows = [
-        [name, f"{spec.width}x{spec.height}", f"{spec.frames} at {spec.fps:g}", spec.licence, spec.title]
+        [
+            name,
+            f"{spec.width}x{spec.height}",
+            f"{spec.frames} at {spec.fps:g}",
+            f"{spec.size_mb / 1000:.1f} GB" if spec.size_mb >= 1000 else f"{spec.size_mb} MB",
+            f"{spec.memory_mb / 1000:.0f} GB",
+            "yes" if here[name] else "no",
+            spec.licence,
+            spec.title,
+        ]
         for name, spec in BASES.items()
     ]
-    show(
-        arguments,
-        {"bases": [asdict(spec) for spec in BASES.values()]},
-        table(rows, ["name", "pixels", "frames", "licence", "title"]),
-    )
+    header = ["name", "pixels", "frames", "on disk", "memory", "here", "licence", "title"]
+    result = [{**asdict(spec), "on_disk": here[name]} for name, spec in BASES.items()]
+    show(arguments, {"bases": result}, table(rows, header))
 
 
 def motions(arguments: argparse.Namespace) -> None:

@@ -109,7 +109,11 @@ def _runner(module: str, name: str) -> Callable[[argparse.Namespace], None]:
 
 
 def _add_base(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--base", default=DEFAULT_BASE, help="base model; `bases` lists them (%(default)s)")
+    parser.add_argument(
+        "--base",
+        default=DEFAULT_BASE,
+        help="base model: a name that `bases` lists, a diffusers folder or a Hub id (%(default)s)",
+    )
     parser.add_argument("--device", help="cpu, cuda or mps (the best there is)")
 
 

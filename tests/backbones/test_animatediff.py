@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_backbone, tiny_pipeline
@@ -69,12 +71,12 @@ def test_the_registry():
 def test_loading_from_a_folder(tmp_path, backbone):
     spec = base.BASES["toybox"]
     with pytest.raises(InputError, match="make assets"):
-        toybox.load(spec, "cpu", tmp_path / "none")
+        toybox.load(replace(spec, repo=str(tmp_path / "none")), "cpu")
     pipe = tiny_pipeline()
     for part in (pipe.unet, pipe.vae, pipe.text_encoder):
         part.half()
     pipe.save_pretrained(tmp_path / "half")
-    loaded = toybox.load(spec, "cpu", tmp_path / "half")
+    loaded = toybox.load(replace(spec, repo=str(tmp_path / "half")), "cpu")
     assert isinstance(loaded, AnimateDiffBackbone) and loaded.dtype == torch.float32
     assert loaded.weights_hash == backbone.weights_hash
     assert not loaded.unet.training and not any(part.requires_grad for part in loaded.unet.parameters())

@@ -1,0 +1,41 @@
+"""AnimateLCM: AnimateDiff taught to make a clip in a few steps (arXiv 2402.00769)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import LCMScheduler
+from torch import Tensor
+
+from motion_studio.backbones.animatediff import AnimateDiffBackbone, pipeline
+from motion_studio.backbones.base import BaseSpec
+from motion_studio.backbones.hub import repo_and_file
+from motion_studio.backbones.unet import precision
+
+LORA_SCALE = 0.8
+
+
+class SeededLCMScheduler(LCMScheduler):
+    """LCM sampling whose noise between steps is the same each time, so that a recipe makes its clip again."""
+
+    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        """As ever, and the noise starts anew."""
+        super().set_timesteps(*args, **kwargs)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **kwargs: Any) -> Any:
+        """As ever, with noise from the scheduler's own generator."""
+        return super().step(model_output, timestep, sample, generator=self.generator, **kwargs)
+
+
+def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
+    """The pipeline of `spec`, its LoRA merged in, on `device`; OSError when its files cannot be had."""
+    # Merged in float32 on every device, so that the weights' hash is the same on all.
+    pipe = pipeline(spec, "cpu")
+    repo, name = repo_and_file(spec.parts["lora"])
+    pipe.load_lora_weights(repo, weight_name=name, use_safetensors=True)
+    pipe.fuse_lora(lora_scale=LORA_SCALE)
+    pipe.unload_lora_weights()
+    pipe.scheduler = SeededLCMScheduler.from_config(pipe.scheduler.config)
+    return AnimateDiffBackbone(spec, pipe.to(device, precision(device)))
