@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
+from motion_studio.backbones.process import process_of
 from motion_studio.backbones.registry import BASES, BaseSpec, load
 from motion_studio.errors import IncompatibleMotion
 from motion_studio.motion.arithmetic import resampled
 from motion_studio.motion.embedding import Looks, Motion
+from motion_studio.motion.noise import NoiseProcess
 
 if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
@@ -29,16 +31,15 @@ __all__ = ["BASES", "Backbone", "BaseSpec", "Processors", "load"]
 class Backbone(ABC):
     """A frozen text-to-video model: the same calls for every family, and `playing` around them.
 
-    Latents are (B, C, F, h, w), scaled as the denoiser wants them; frames are (F, 3, H, W) in [0, 1].
+    Latents are (B, C, N, h, w), scaled as the denoiser wants them; frames are (F, 3, H, W) in [0, 1], and N is
+    F but where an autoencoder takes several frames together.
     Whoever plays a motion or predicts holds `lock`, so that two jobs can take turns step by step.
     """
 
+    processor: type[MotionProcessor] = MotionProcessor
+    """What carries a motion at one of its layers."""
     device: torch.device
     dtype: torch.dtype
-    prediction_type: str
-    """epsilon, v_prediction or sample, as in diffusers."""
-    alphas_cumprod: Tensor
-    """The share of signal (T,) at each timestep, float32."""
     layers: dict[str, Any]
     """The attention layers that `sites` names."""
 
@@ -75,6 +76,18 @@ class Backbone(ABC):
         """The temporal self-attention layers by name, in the order of a forward pass, at its own size."""
         return self.sites_at(self.latent_size)
 
+    @cached_property
+    def process(self) -> NoiseProcess:
+        """How clips become noise here, as the scheduler says."""
+        return process_of(self.scheduler(1))
+
+    def latent_frames(self, frames: int) -> int:
+        """The frames N that latents of a clip of `frames` have, and with them a motion: one for each here.
+
+        Raises SettingsError for a length that the base cannot make.
+        """
+        return frames
+
     @property
     @abstractmethod
     def weights_hash(self) -> str:
@@ -100,15 +113,15 @@ class Backbone(ABC):
 
     @abstractmethod
     def encode(self, frames: Tensor) -> Tensor:
-        """The scaled latents (1, C, F, h, w) of frames (F, 3, H, W) in [0, 1]."""
+        """The scaled latents (1, C, N, h, w) of frames (F, 3, H, W) in [0, 1]."""
 
     @abstractmethod
     def decode(self, latents: Tensor) -> Tensor:
-        """The frames (F, 3, H, W), float32 in [0, 1] on the CPU, of latents (1, C, F, h, w)."""
+        """The frames (F, 3, H, W), float32 in [0, 1] on the CPU, of latents (1, C, N, h, w)."""
 
     @abstractmethod
     def predict(self, latents: Tensor, t: Tensor | int, text: Tensor) -> Tensor:
-        """The denoiser's output for latents (B, C, F, h, w), timesteps t (one, or B) and text (B, L, D)."""
+        """The denoiser's output for latents (B, C, N, h, w), timesteps t (one, or B) and text (B, L, D)."""
 
     @abstractmethod
     def scheduler(self, steps: int) -> Any:
@@ -121,19 +134,20 @@ class Backbone(ABC):
     def processors(
         self, motion: Motion, frames: int | None = None, latent_size: tuple[int, int] | None = None
     ) -> Processors:
-        """The motion made ready to play here, stretched to `frames` and `latent_size` (None: the base's).
+        """The motion made ready to play here, in a clip of `frames` and of `latent_size` (None: the base's).
 
-        Raises IncompatibleMotion when it was learnt on other weights or has sites that this base has not.
+        Raises IncompatibleMotion when it was learnt on other weights or has sites that this base has not,
+        and what `latent_frames` raises.
         """
         self.check(motion)
         size = latent_size or self.latent_size
         sites = self.sites if size == self.latent_size else self.sites_at(size)
-        frames = frames or self.frames
+        frames = self.latent_frames(frames or self.frames)
         grids = {name: sites[name].grid for name, site in motion.sites.items() if site.rank}
         if frames != motion.frames or any(motion.sites[name].grid != grid for name, grid in grids.items()):
             motion = resampled(motion, frames, grids)
         return {
-            name: MotionProcessor(
+            name: self.processor(
                 site.map(lambda part: part.to(self.device, torch.float32)), motion.info.version
             )
             for name, site in motion.sites.items()

@@ -42,21 +42,20 @@ def attention_maps(
     backbone: Backbone,
     latents: Tensor,
     text: Tensor,
-    levels: tuple[float, ...] = (0.3, 0.6, 0.9),
+    levels: tuple[float, ...] = (0.2995, 0.5995, 0.8995),
     seed: int = 0,
 ) -> dict[str, Tensor]:
     """The mean attention map (N, N) of each site on latents (1, C, N, h, w), noised to some of the levels.
 
     Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, process = torch.Generator().manual_seed(seed), backbone.process
     recorders = {name: _Recorder(backbone.layers[name].processor) for name in backbone.sites}
     for level in levels:
-        t = int(level * (len(backbone.alphas_cumprod) - 1))
-        alpha_bar = float(backbone.alphas_cumprod[t])
+        t = process.schedule.times(torch.tensor(level)).item()
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         with backbone.lock, injected(backbone.layers, recorders):
-            backbone.predict(alpha_bar**0.5 * latents + (1 - alpha_bar) ** 0.5 * noise, t, text)
+            backbone.predict(process.noisy(latents, noise, t), t, text)
     return {name: recorder.total / len(levels) for name, recorder in recorders.items()}
 
 

@@ -87,6 +87,7 @@ class LiveEmbedding:
         rank: int,
         generator: torch.Generator,
         device: torch.device,
+        processor: type[MotionProcessor] = MotionProcessor,
     ) -> None:
         self.version = version
         self.sites: dict[str, SiteEmbedding] = {}
@@ -98,9 +99,7 @@ class LiveEmbedding:
                 parts["time"] = torch.zeros(rank, frames, site.channels)
             leaves = {part: tensor.to(device).requires_grad_() for part, tensor in parts.items()}
             self.sites[site.name] = SiteEmbedding(**leaves, grid=site.grid)
-        self.processors = {
-            name: MotionProcessor(site, version, live=True) for name, site in self.sites.items()
-        }
+        self.processors = {name: processor(site, version, live=True) for name, site in self.sites.items()}
 
     def parameters(self) -> list[Tensor]:
         """The tensors to be learnt."""

@@ -15,7 +15,7 @@ from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.errors import Cancelled, InputError, SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.noise import ddim_inverse_step, mix_prior, predicted
+from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_time import Strength
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
@@ -32,16 +32,16 @@ def generate(
 ) -> Iterator[Event]:
     """Make a clip; ends with Done(Clip). Every `preview_every` steps a Preview shows what it will become.
 
-    `reference_latents` (1, C, F, h, w), from `backbone.encode`, are what the noise prior is inverted from.
+    `reference_latents` (1, C, N, h, w), from `backbone.encode`, are what the noise prior is inverted from.
     Raises IncompatibleMotion for a motion of another base, InputError for a noise prior without its
-    reference, SettingsError for more frames than the base can make, Cancelled within a step.
+    reference, SettingsError for frames that the base cannot make, Cancelled within a step.
     """
     frames = settings.frames or backbone.frames
     if frames > backbone.spec.max_frames:
         raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
     processors = played(backbone, settings, motion) if motion is not None else {}
     generator = torch.Generator().manual_seed(settings.seed)
-    shape = (1, backbone.latent_channels, frames, *backbone.latent_size)
+    shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
     latents = torch.randn(shape, generator=generator).to(backbone.device)
     if settings.noise_prior > 0:
         if reference_latents is None:
@@ -83,24 +83,25 @@ def denoise(
     steps: int,
     cancel: threading.Event | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """From noise (1, C, F, h, w) to latents in `steps` steps: (step, latents, clean latents predicted).
+    """From noise (1, C, N, h, w) to latents in `steps` steps: (step, latents, clean latents predicted).
 
     `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598).
     The model carries the motion only within a step, so that another job may use it in between.
     """
     scheduler = backbone.scheduler(steps)
-    latents = latents * scheduler.init_noise_sigma
+    # A scheduler that names neither (flow matching's) takes noise and samples as they are.
+    scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
+    latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
     for step, t in enumerate(scheduler.timesteps, 1):
         check(cancel)
         with torch.no_grad(), backbone.playing(processors):
-            scaled = scheduler.scale_model_input(latents, t)
+            scaled = scale(latents, t)
             if guidance == 1:
                 output = backbone.predict(scaled, t, text[1:])
             else:
                 negative, positive = backbone.predict(torch.cat([scaled, scaled]), t, text).chunk(2)
                 output = negative + guidance * (positive - negative)
-            alpha_bar = float(backbone.alphas_cumprod[int(t)])
-            clean, _ = predicted(latents, output, alpha_bar, backbone.prediction_type)
+            clean, _ = backbone.process.read(scaled, output, t)
             latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean
 
@@ -128,14 +129,16 @@ def recipe(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
 def _inverted(
     backbone: Backbone, latents: Tensor, steps: int, cancel: threading.Event | None
 ) -> Generator[Event, None, Tensor]:
-    """The noise that the bare model would make the latents from, by DDIM inversion with an empty prompt."""
+    """The noise that the bare model would make the latents from under an empty prompt, step by step back.
+
+    DDIM inversion, or a flow's differential equation backwards.
+    """
     text = backbone.encode_text([""])
-    levels = [0, *sorted(int(t) for t in backbone.scheduler(steps).timesteps if t > 0)]
+    levels = [0, *sorted(t.item() for t in backbone.scheduler(steps).timesteps if t > 0)]
     for step, (t, later) in enumerate(zip(levels, levels[1:], strict=False), 1):
         check(cancel)
-        now, then = (float(backbone.alphas_cumprod[level]) for level in (t, later))
         with torch.no_grad(), backbone.playing(None):
             output = backbone.predict(latents, t, text)
-        latents = ddim_inverse_step(latents, output, now, then, backbone.prediction_type)
+        latents = backbone.process.moved(latents, output, t, later)
         yield Progress(step, len(levels) - 1, "Inverting the reference's noise")
     return latents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import SettingsError
 from motion_studio.motion.embedding import MotionInfo
+from motion_studio.motion.factors import interpolation
 from motion_studio.motion.looks import shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
 from motion_studio.settings import InversionSettings
@@ -29,11 +31,6 @@ if TYPE_CHECKING:
 
 SAMPLE_STEPS = 5
 LORA_RATE = 2e-3
-TARGETS = {
-    "epsilon": lambda clean, noise, alpha_bar: noise,
-    "sample": lambda clean, noise, alpha_bar: clean,
-    "v_prediction": lambda clean, noise, alpha_bar: alpha_bar**0.5 * noise - (1 - alpha_bar) ** 0.5 * clean,
-}
 
 
 def invert(
@@ -91,11 +88,12 @@ class _Learner:
         names = _site_names(backbone, settings, self.latents, self.text)
         self.live = LiveEmbedding(
             [backbone.sites[name] for name in names],
-            backbone.frames,
+            self.latents.shape[2],
             settings.version,
             settings.rank,
             self.generator,
             backbone.device,
+            backbone.processor,
         )
         self.loss = loss_named(settings.loss)
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
@@ -109,13 +107,20 @@ class _Learner:
                 self.latents = torch.cat([self._shuffled() for _ in range(self.settings.noise_levels)])
             if self.lora is not None:
                 self._learn_looks()
-            with self.backbone.playing(self.live), self.lora.on(False) if self.lora else nullcontext():
-                loss = self.loss(*self._predict(self.latents), self.generator)
             self.optimiser.zero_grad()
-            loss.backward()
+            # Backwards too: a model that computes its layers again there needs the motion in them.
+            at_rest = self.lora.on(False) if self.lora else nullcontext()
+            with self.backbone.playing(self.live), at_rest, self._checkpointed():
+                loss = self.loss(*self._predict(self.latents), self.generator)
+                loss.backward()
             self.optimiser.step()
             self.schedule.step()
         return float(loss.detach())
+
+    def _checkpointed(self) -> AbstractContextManager[None]:
+        asked = self.settings.checkpointing
+        wanted = self.backbone.checkpointing if asked == "auto" else asked == "on"
+        return checkpointed(self.backbone.denoiser) if wanted else nullcontext()
 
     def _shuffled(self) -> Tensor:
         return self.backbone.encode(shuffle_looks(self.clip.frames, self.generator))
@@ -146,15 +151,13 @@ class _Learner:
 
     def _predict(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """The model's output for the latents at random noise levels, one from each part of their range."""
-        count, total = self.settings.noise_levels, len(self.backbone.alphas_cumprod)
+        count, process = self.settings.noise_levels, self.backbone.process
         share = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
-        t = (share * total).long().clamp(max=total - 1)
-        alpha_bar = self.backbone.alphas_cumprod[t].view(-1, 1, 1, 1, 1).to(latents)
+        t = process.schedule.times(share)
         clean = latents.expand(count, -1, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=self.generator).to(latents)
-        noisy = alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
-        output = self.backbone.predict(noisy, t, self.text.expand(count, -1, -1))
-        return output, TARGETS[self.backbone.prediction_type](clean, noise, alpha_bar)
+        output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
+        return output, process.target(clean, noise, t)
 
     def _learn_looks(self) -> None:
         """One step of the LoRA on a random frame by itself, where there is no motion to learn."""
@@ -177,17 +180,19 @@ def _site_names(backbone: Backbone, settings: InversionSettings, latents: Tensor
 
 
 def _info(backbone: Backbone, clip: Clip, settings: InversionSettings, prompt: str) -> MotionInfo:
-    seen = see(clip)
+    seen, frames = see(clip), backbone.latent_frames(clip.num_frames)
+    # A latent frame stands where it lies between the first picture and the last.
+    at = interpolation(torch.linspace(0, clip.num_frames - 1, frames, dtype=torch.float64), clip.num_frames)
     return MotionInfo(
         base=backbone.name,
         base_hash=backbone.weights_hash,
         version=settings.version,
-        fps=clip.fps,
+        fps=clip.fps * ((frames - 1) / (clip.num_frames - 1)),
         prompt=prompt,
         latent_size=backbone.latent_size,
         settings=settings.to_json(),
-        path=_rows(seen.path),
-        camera=_rows(seen.camera),
+        path=_rows(at @ seen.path),
+        camera=_rows(at @ seen.camera),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
