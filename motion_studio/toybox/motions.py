@@ -193,11 +193,11 @@ def free_camera(frames: int, rng: Rng) -> tuple[np.ndarray, str]:
 
 
 CAMERAS = {
-    "none": (no_camera, 0.58),
-    "pan": (pan, 0.08),
-    "tilt": (tilt, 0.08),
-    "zoom": (zoom, 0.07),
+    "none": (no_camera, 0.64),
+    "pan": (pan, 0.06),
+    "tilt": (tilt, 0.06),
+    "zoom": (zoom, 0.06),
     "roll": (roll, 0.06),
-    "free": (free_camera, 0.13),
+    "free": (free_camera, 0.12),
 }
 """Family: (what draws it, its share of the clips)."""

@@ -11,6 +11,8 @@ from motion_studio.toybox.world import Ground, Scene, Thing, to_picture, to_worl
 FRAMES = 16
 HELD_OUT = 10_000_000
 """Seeds from here on are never trained on."""
+PLAIN = 0.5
+"""Share of plain grounds under a still camera: on them the object and its motion are most of what there is."""
 _MARGIN = 0.15
 _TRIES = 40
 
@@ -51,9 +53,11 @@ def sample_scene(
         two: in [0, 1].
     """
     rng = np.random.default_rng(seed)
-    ground = Ground(str(rng.choice(GROUNDS)), str(rng.choice(PATTERNS)), int(rng.integers(2**31)))
     family = camera or _pick(CAMERAS, rng)
-    if family != "none" and ground.pattern == "plain":  # a moving camera must be seen to move
+    plain = rng.uniform() < PLAIN
+    pattern = "plain" if plain else str(rng.choice(PATTERNS[1:]))
+    ground = Ground(str(rng.choice(GROUNDS)), pattern, int(rng.integers(2**31)))
+    if family != "none" and plain:  # a moving camera must be seen to move
         ground = Ground(ground.colour, str(rng.choice(PATTERNS[1:])), ground.seed)
     colours = [c for c in COLOURS if c != ground.colour]
     first, second = rng.choice(colours, 2, replace=False)
@@ -79,7 +83,7 @@ def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing
     return Thing(
         str(rng.choice(shapes)),
         colour,
-        rng.uniform(0.135, 0.185),
+        rng.uniform(0.145, 0.195),
         path,
         drawn.angle + turn,
         drawn.scale,

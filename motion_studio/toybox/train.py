@@ -27,8 +27,8 @@ from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.sample import vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
-THIN = 4
-"""Frames of a thinned clip."""
+FRAMES = (2, 4, 2, 16)
+"""Frames a clip in one training step after another."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
 
@@ -192,16 +192,14 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
 def _batch(
     pool: LatentPool, step: int, args: argparse.Namespace, generator: torch.Generator
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Draw clips and say which of their frames: all, or in two steps of three one of each quarter.
+    """Draw clips and say which of their frames: all, or one of each half or quarter.
 
-    A thinned clip still shows its whole motion, and four times as many captions fit the same step.
+    Thinned clips still show their whole motion, and many more captions fit the same step.
     """
-    if step % 3 == 2 or step >= args.thin_until * args.steps:
-        latents, ids, cover = pool.batch(args.batch)
-        return (latents, ids, cover), torch.arange(latents.shape[2])
-    latents, ids, cover = pool.batch(args.batch * 4)
-    part = latents.shape[2] // THIN
-    frames = torch.arange(THIN) * part + torch.randint(part, (THIN,), generator=generator)
+    count = 16 if step >= args.thin_until * args.steps else FRAMES[step % len(FRAMES)]
+    latents, ids, cover = pool.batch(args.batch * 16 // count)
+    part = latents.shape[2] // count
+    frames = torch.arange(count) * part + torch.randint(part, (count,), generator=generator)
     return (latents[:, :, frames], ids, cover[:, frames]), frames
 
 
