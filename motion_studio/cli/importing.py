@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from motion_studio.backbones.base import BASES
+from motion_studio.backbones.registry import BASES
 from motion_studio.cli.inputs import output
 from motion_studio.cli.output import show
 from motion_studio.errors import SettingsError
@@ -34,6 +34,8 @@ def import_(arguments: argparse.Namespace) -> None:
     frames = spec.frames if arguments.frames is None else arguments.frames
     if frames < 2:
         raise SettingsError(f"--frames {frames}: at least 2 are needed")
+    if arguments.rank < 1:
+        raise SettingsError(f"--rank {arguments.rank}: at least 1 is needed")
     motion, kept, moving = read_embed_file(arguments.file, grids, frames, arguments.rank, spec.name)
     title = arguments.title or out.stem
     motion = write_motion(out, motion.replace_info(fps=spec.fps, title=title), MAX_BYTES)

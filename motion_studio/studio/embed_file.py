@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from motion_studio.errors import MotionFileError, SettingsError
+from motion_studio.errors import MotionFileError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 
 MAX_BYTES = 4 << 30
@@ -123,8 +123,6 @@ def _factored(v: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
     Taken through v vᵀ, since v is hundreds of times wider than high.
     """
-    if rank < 1:
-        raise SettingsError(f"rank={rank}: at least 1 is needed")
     flat = v.flatten(1).double()
     _, vectors = torch.linalg.eigh(flat @ flat.T)
     basis = vectors[:, -rank:].flip(1)

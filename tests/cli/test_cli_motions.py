@@ -181,3 +181,32 @@ def test_help_says_what_there_is(capsys):
         "serve",
     ]:
         assert command in shown
+
+
+def test_import_takes_the_authors_files_at_their_size(tmp_path, monkeypatch, run, run_json, refused):
+    monkeypatch.chdir(tmp_path)
+    block = "unet.down_blocks.2.temp_attentions.1.transformer_blocks.0"
+    draw = torch.Generator().manual_seed(0)
+    space, time = torch.randn(180, 3, generator=draw), torch.randn(3, 32, 1280, generator=draw)
+    theirs = {f"{block}.pos_embed": torch.randn(1, 32, 1280, generator=draw)}
+    for layer in ("attn1", "attn2"):
+        theirs[f"{block}.{layer}.vSpatial"] = torch.einsum("pr,rnc->pnc", space, time)
+    torch.save(theirs, "motion_embed.pt")
+
+    result = run_json("import", "motion_embed.pt", "--base", "zeroscope", "--out", "m.safetensors")
+    motion = read_motion("m.safetensors")
+    assert motion.frames == 24 and motion.info.base == "zeroscope" and motion.info.fps == 8
+    assert result["sites"] == 2 and result["kept"] > 0.9999 and result["bytes"] < 4 << 20
+    site = motion.sites[f"{block.removeprefix('unet.')}.attn2"]
+    assert site.grid == (10, 18)
+    torch.testing.assert_close(site.v(), theirs[f"{block}.attn2.vSpatial"][:, :24], atol=0.02, rtol=0.02)
+    code, out, _ = run("import", "motion_embed.pt", "--rank", "1", "--out", "one.safetensors")
+    assert code == 0 and "the rank kept" in out and read_motion("one.safetensors").rank == 1
+
+    refused("zeroscope", "import", "motion_embed.pt", "--base", "toybox", "--out", "x.safetensors")
+    refused("has 32 frames, 40", "import", "motion_embed.pt", "--frames", "40", "--out", "x.safetensors")
+    refused("--rank 0", "import", "motion_embed.pt", "--rank", "0", "--out", "x.safetensors")
+    Path("text.pt").write_text("hello")
+    refused("zip format", "import", "text.pt", "--out", "x.safetensors")
+    refused("safetensors", "import", "motion_embed.pt", "--out", "x.pt")
+    assert not Path("x.safetensors").exists()

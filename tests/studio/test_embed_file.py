@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from motion_studio.errors import MotionFileError
-from motion_studio.studio.embed_file import read_embed_file
+from motion_studio.studio.embed_file import KEY, read_embed_file
+from tests.tiny import tiny_unet3d
 
 GRIDS = {(4, 6), (2, 3)}
 BLOCKS = {"down_blocks.2.temp_attentions.1": (2, 3), "up_blocks.1.temp_attentions.0": (4, 6)}
@@ -68,6 +69,14 @@ def test_a_lower_rank_is_the_nearest_and_says_what_it_kept(tmp_path):
         assert error.item() == pytest.approx(best.item(), abs=1e-5)
         shares.append(kept)
     assert shares == sorted(shares) and shares[0] < 0.9 and shares[-1] > 0.9999
+
+
+def test_names_are_those_of_the_adapter():
+    sites = tiny_unet3d().sites
+    assert all(KEY.fullmatch(f"unet.{name}.vSpatial") for name in sites)
+    assert {KEY.fullmatch(f"{name}.vSpatial")["block"] for name in sites} == {
+        name.rsplit(".", 1)[0] for name in sites
+    }
 
 
 class Harmful:
