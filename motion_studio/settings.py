@@ -79,6 +79,8 @@ class InversionSettings(Settings):
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"
     """Temporal attention sites that learn: all, those whose attention is local in time, or the named ones."""
+    checkpointing: Literal["auto", "on", "off"] = "auto"
+    """Compute blocks again in the backward pass: less memory, half as long again. auto: where it is short."""
     seed: int = 0
     """Seed of everything random in learning."""
     preview_every: int = 10

@@ -31,12 +31,12 @@ FLOAT8 = "weights stored as float8"
 ROOM = 0.8
 """The share of the free memory that is planned with; the rest is for what is computed in passing."""
 CHECKPOINTED = 0.1
-"""The share of what backward needs that is still kept under checkpointing (measured: 8 of 231 MB, 23 of 273)."""
+"""The share of what backward needs that checkpointing still keeps (measured: 8 of 231 MB, 23 of 273)."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a base model asks of a device, in numbers (weights or activations), not in bytes."""
+    """Bytes that a base model asks of a device when nothing is saved on."""
 
     denoiser: int
     """Weights of the denoiser."""
@@ -51,12 +51,11 @@ class Need:
 def levers(need: Need, free: int, device: str) -> list[str]:
     """What saves memory on a `device` with `free` bytes, the cheapest first, until `need` fits.
 
-    A CUDA device computes in half precision in any case; a processor keeps float32 and has nothing to
-    offload to.
+    A processor has nowhere to put weights off to, and float8 is for GPUs.
     """
     gpu = device.startswith("cuda")
-    chosen = [HALF] if gpu else []
-    takes = {part: (2 if gpu else 4) * numbers for part, numbers in asdict(need).items()}
+    chosen: list[str] = []
+    takes = asdict(need)
     offered = [(FRAME_BY_FRAME, "decoding", 1 / 16), (CHECKPOINTING, "learning", CHECKPOINTED)]
     if gpu:
         offered = [offered[0], (OFFLOAD, "others", 0.0), offered[1], (FLOAT8, "denoiser", 0.5)]

@@ -35,7 +35,8 @@ class Studio:
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield Progress(0, settings.steps, "Loading the base model")
-            yield from invert(self.manager.backbone(base), clip, settings, prompt, cancel, stop)
+            with self.manager.using(base) as backbone:
+                yield from invert(backbone, clip, settings, prompt, cancel, stop)
 
         return self.jobs.submit("invert", title or prompt or "A clip", make)
 
@@ -56,14 +57,14 @@ class Studio:
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield Progress(0, settings.steps, "Loading the base model")
-            backbone = self.manager.backbone(base)
-            events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
-            for event in events:
-                if keep and isinstance(event, Done):
-                    made = event.result
-                    path = self.library.save_render(made.clip, made.recipe)
-                    event = Done(replace(made, path=path))
-                yield event
+            with self.manager.using(base) as backbone:
+                events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
+                for event in events:
+                    if keep and isinstance(event, Done):
+                        made = event.result
+                        path = self.library.save_render(made.clip, made.recipe)
+                        event = Done(replace(made, path=path))
+                    yield event
 
         return self.jobs.submit(kind, settings.prompt or "A clip", make)
 

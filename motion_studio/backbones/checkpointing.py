@@ -1,0 +1,93 @@
+"""Learning in less memory: a block's activations are computed again in the backward pass, not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from math import prod
+from typing import Any
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D, TemporalConvLayer
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
+from diffusers.models.transformers.transformer_wan import WanTransformerBlock
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
+
+from motion_studio.backbones.base import Backbone
+
+BLOCKS = (
+    AnimateDiffTransformer3D,
+    BasicTransformerBlock,
+    ResnetBlock2D,
+    TemporalConvLayer,
+    Transformer2DModel,
+    TransformerTemporalModel,
+    WanTransformerBlock,
+)
+
+
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The outermost transformers and resnets inside `module`, in the order of the module tree."""
+    for child in module.children():
+        if isinstance(child, BLOCKS):
+            yield child
+        else:
+            yield from blocks(child)
+
+
+@contextmanager
+def checkpointed(denoiser: nn.Module) -> Iterator[None]:
+    """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
+
+    The gradients are the same. The backward pass must run inside too: what it computes again is to be what
+    the forward pass computed. After, every block has its own forward again, in any case.
+    """
+    before = {block: block.__dict__.get("forward") for block in blocks(denoiser)}
+    try:
+        for block in before:
+            # Nothing here draws random numbers: the models are in evaluation mode.
+            again = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+            block.forward = again
+        yield
+    finally:
+        for block, forward in before.items():
+            if forward is None:
+                del block.forward
+            else:  # another hook's, which was there before
+                block.forward = forward
+
+
+def kept_for_backward(module: nn.Module, forward: Callable[[], Any]) -> int:
+    """Bytes of all that autograd keeps of what `forward` computes with `module`, its weights aside."""
+    weights = {part.untyped_storage().data_ptr() for part in module.parameters()}
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = forward()  # held, so that nothing is freed whose address would be given again
+    del output
+    return sum(size for address, size in sizes.items() if address not in weights)
+
+
+def learning_bytes(backbone: Backbone, levels: int) -> int:
+    """About what one step of learning keeps for backward, at `levels` noise levels and the base's own size.
+
+    Measured on a smaller picture, since what is kept grows with its area.
+    """
+    full = backbone.latent_size
+    small = tuple(min(side, max(8, side // 32 * 8)) for side in full)
+    frames = backbone.latent_frames(backbone.frames)
+    latents = torch.zeros(1, backbone.latent_channels, frames, *small, requires_grad=True)
+    text = backbone.encode_text([""])
+    kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 0, text))
+    return levels * kept * prod(full) // prod(small)

@@ -1,0 +1,68 @@
+"""What a loaded base model holds in memory, and the ways to make it hold less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import cpu_offload
+from accelerate.hooks import remove_hook_from_submodules
+from torch import Tensor, nn
+
+from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.checkpointing import blocks
+
+FLOAT8 = torch.float8_e4m3fn
+
+
+def weight_bytes(*modules: nn.Module) -> int:
+    """Bytes of the weights of all the modules."""
+    return sum(part.nbytes for module in modules for part in module.parameters())
+
+
+def send_away(backbone: Backbone) -> None:
+    """Keep the text encoder and the autoencoder on the CPU; each layer of them comes in when it computes."""
+    for part in backbone.others:
+        if not is_away(part):
+            cpu_offload(part, backbone.device)
+
+
+def bring_back(backbone: Backbone) -> None:
+    """Put the text encoder and the autoencoder on the base's device again."""
+    for part in backbone.others:
+        if is_away(part):
+            remove_hook_from_submodules(part)
+            part.to(backbone.device)
+
+
+def is_away(part: nn.Module) -> bool:
+    """Whether `send_away` has been there."""
+    return hasattr(part, "_hf_hook")
+
+
+def store_as_float8(backbone: Backbone) -> None:
+    """Store the weights of the denoiser's linear and convolution layers as float8, for good.
+
+    Each is widened for the time of a call. diffusers' layerwise casting does so in place, under what
+    autograd has kept, so that nothing can be learnt through it; here every call has a weight of its own.
+    Its ends, outside of the blocks, keep their precision, and the base the hash it had.
+    """
+    _ = backbone.weights_hash
+    for block in blocks(backbone.denoiser):
+        for layer in block.modules():
+            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                _store(layer)
+
+
+def _store(layer: nn.Module) -> None:
+    wide, stored = layer.weight.dtype, nn.Parameter(layer.weight.to(FLOAT8), requires_grad=False)
+    layer.weight = stored
+
+    def widen(layer: nn.Module, _args: Any) -> None:
+        layer._parameters["weight"] = stored.to(wide)
+
+    def narrow(layer: nn.Module, _args: Any, _output: Tensor) -> None:
+        layer._parameters["weight"] = stored
+
+    layer.register_forward_pre_hook(widen)
+    layer.register_forward_hook(narrow, always_call=True)

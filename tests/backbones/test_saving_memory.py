@@ -1,0 +1,150 @@
+"""Every way to hold less memory computes the same, and what can be undone is undone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import TINY
+
+from motion_studio.backbones.checkpointing import blocks, checkpointed, kept_for_backward, learning_bytes
+from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
+
+
+@pytest.fixture(params=list(TINY))
+def backbone(request):
+    return TINY[request.param]()
+
+
+def inputs(backbone):
+    generator = torch.Generator().manual_seed(2)
+    frames = backbone.latent_frames(backbone.frames)
+    shape = (1, backbone.latent_channels, frames, *backbone.latent_size)
+    return torch.randn(shape, generator=generator), backbone.encode_text(["a"])
+
+
+def output(backbone):
+    latents, text = inputs(backbone)
+    with torch.no_grad():
+        return backbone.predict(latents, 500, text)
+
+
+def learner(backbone):
+    latents, _ = inputs(backbone)
+    live = LiveEmbedding(
+        backbone.sites.values(),
+        latents.shape[2],
+        "v2",
+        2,
+        torch.Generator().manual_seed(0),
+        backbone.device,
+        backbone.processor,
+    )
+    with torch.no_grad():
+        for part in live.parameters():
+            part.add_(0.1)
+    return live
+
+
+def gradients(backbone, live):
+    for part in live.parameters():
+        part.grad = None
+    latents, text = inputs(backbone)
+    with backbone.playing(live):
+        backbone.predict(latents, 500, text).square().mean().backward()
+    return [part.grad for part in live.parameters()]
+
+
+def test_checkpointing_gives_the_same_gradients_and_keeps_less(backbone):
+    live, (latents, text) = learner(backbone), inputs(backbone)
+    bare, wanted = output(backbone), gradients(backbone, live)
+    assert any(grad.abs().max() > 0 for grad in wanted)
+
+    def forward():
+        return backbone.predict(latents, 500, text)
+
+    with backbone.playing(live):
+        kept = kept_for_backward(backbone.denoiser, forward)
+        with checkpointed(backbone.denoiser):
+            less = kept_for_backward(backbone.denoiser, forward)
+    assert less < kept / 2
+    with checkpointed(backbone.denoiser):
+        got = gradients(backbone, live)
+        assert torch.equal(output(backbone), bare)
+    assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
+    assert torch.equal(output(backbone), bare)
+
+
+def test_checkpointing_is_undone_also_after_an_exception(backbone):
+    found = list(blocks(backbone.denoiser))
+    own = [dict(block.__dict__) for block in found]
+    with pytest.raises(RuntimeError, match="on purpose"), checkpointed(backbone.denoiser):
+        assert all("forward" in block.__dict__ for block in found)
+        raise RuntimeError("on purpose")
+    assert found and [dict(block.__dict__) for block in found] == own
+
+
+def test_what_learning_keeps(backbone):
+    one = learning_bytes(backbone, 1)
+    assert one > 0 and learning_bytes(backbone, 3) == 3 * one
+    latents, text = inputs(backbone)
+    latents.requires_grad_()
+    assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+
+
+def test_text_encoder_and_autoencoder_go_and_come_back(backbone):
+    latents, text = inputs(backbone)
+    frames = torch.rand(backbone.frames, 3, backbone.height, backbone.width)
+    encoded, decoded, size = backbone.encode(frames), backbone.decode(latents), weight_bytes(*backbone.others)
+    send_away(backbone)
+    assert all(is_away(part) for part in backbone.others)
+    assert all(weight.is_meta for part in backbone.others for weight in part.parameters())
+    assert weight_bytes(*backbone.others) == size
+    backbone._texts.clear()
+    assert torch.equal(backbone.encode_text(["a"]), text)
+    assert torch.equal(backbone.encode(frames), encoded)
+    assert torch.equal(backbone.decode(latents), decoded)
+    assert all(weight.is_meta for part in backbone.others for weight in part.parameters())
+    bring_back(backbone)
+    assert not any(is_away(part) for part in backbone.others)
+    assert not any(weight.is_meta for part in backbone.others for weight in part.parameters())
+    assert torch.equal(backbone.encode(frames), encoded) and torch.equal(backbone.decode(latents), decoded)
+
+
+def test_float8_weights_still_learn_and_keep_the_hash(backbone):
+    bare, live = output(backbone), learner(backbone)
+    wanted, size, name = gradients(backbone, live), weight_bytes(backbone.denoiser), backbone.weights_hash
+    store_as_float8(backbone)
+    assert weight_bytes(backbone.denoiser) < 0.6 * size and backbone.weights_hash == name
+    coarse = output(backbone)
+    assert not torch.equal(coarse, bare) and (coarse - bare).norm() < 0.2 * bare.norm()
+    with checkpointed(backbone.denoiser):
+        got = gradients(backbone, live)
+    one, other = (torch.cat([grad.flatten() for grad in grads]) for grads in (got, wanted))
+    assert torch.cosine_similarity(one, other, dim=0) > 0.8
+    stored = [weight for weight in backbone.denoiser.parameters() if weight.dtype == torch.float8_e4m3fn]
+    assert stored
+
+
+def test_looks_are_learnt_over_float8_weights(backbone):
+    store_as_float8(backbone)
+    latents, text = inputs(backbone)
+    with backbone.spatial_lora(0) as lora, lora.on(True):
+        backbone.predict(latents, 500, text).square().mean().backward()
+        assert all(part.dtype == torch.float32 and part.grad is not None for part in lora.parameters)
+
+
+def test_float8_in_place_would_not_learn():
+    """Why the weights are not widened by diffusers' own casting."""
+    backbone = TINY["animatediff"]()
+    live = learner(backbone)
+    backbone.unet.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
+    with pytest.raises(RuntimeError):
+        gradients(backbone, live)
+
+
+def test_fewer_frames_at_once_decode_the_same(backbone):
+    latents, _ = inputs(backbone)
+    whole = backbone.decode(latents)
+    backbone.chunk = 1
+    assert torch.allclose(backbone.decode(latents), whole, atol=1e-5)
