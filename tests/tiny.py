@@ -10,17 +10,29 @@ import torch
 from diffusers import (
     AnimateDiffPipeline,
     AutoencoderKL,
+    AutoencoderKLWan,
     AutoencoderTiny,
     DDIMScheduler,
     TextToVideoSDPipeline,
     UNet3DConditionModel,
     UNetMotionModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    T5Tokenizer,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.base import Backbone, BaseSpec
 from motion_studio.backbones.unet3d import UNet3DBackbone
+from motion_studio.backbones.wan import WanBackbone
 
 SPEC = BaseSpec(
     name="tiny",
@@ -134,8 +146,49 @@ def tiny_unet3d(prediction_type: str = "epsilon", seed: int = 0) -> UNet3DBackbo
     return UNet3DBackbone(replace(SPEC, name="tiny3d"), tiny_unet3d_pipeline(prediction_type, seed))
 
 
+def tiny_t5_tokenizer() -> T5Tokenizer:
+    letters = [chr(code) for code in range(97, 123)]
+    tokens = ["<pad>", "</s>", "<unk>", "▁", *letters]
+    return T5Tokenizer(vocab=[(token, -1.0) for token in tokens], extra_ids=0)
+
+
+def tiny_wan_pipeline(scheduler: Any = None, seed: int = 0) -> WanPipeline:
+    torch.manual_seed(seed)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
+    return WanPipeline(
+        vae=AutoencoderKLWan(
+            base_dim=4,
+            z_dim=4,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[2.0, 1.5, 1.0, 0.5],
+        ),
+        text_encoder=UMT5EncoderModel(UMT5Config(vocab_size=30, **sizes)),
+        tokenizer=tiny_t5_tokenizer(),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            in_channels=4,
+            out_channels=4,
+            text_dim=16,
+            freq_dim=16,
+            ffn_dim=16,
+            num_layers=2,
+            rope_max_seq_len=32,
+        ),
+        scheduler=scheduler or UniPCMultistepScheduler(**flow),
+    )
+
+
+def tiny_wan(scheduler: Any = None, seed: int = 0) -> WanBackbone:
+    return WanBackbone(replace(SPEC, name="tinywan", frames=9), tiny_wan_pipeline(scheduler, seed))
+
+
 # One of each adapter: what is asked of all of them is in test_every_adapter.py.
 TINY: dict[str, Callable[[], Backbone]] = {
     "animatediff": tiny_backbone,
     "unet3d": tiny_unet3d,
+    "wan": tiny_wan,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from torch import Tensor
 from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
 from motion_studio.backbones.process import process_of
 from motion_studio.backbones.registry import BASES, BaseSpec, load
-from motion_studio.errors import IncompatibleMotion
+from motion_studio.errors import IncompatibleMotion, SettingsError
 from motion_studio.motion.arithmetic import resampled
 from motion_studio.motion.embedding import Looks, Motion
 from motion_studio.motion.noise import NoiseProcess
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
 
 Processors = dict[str, MotionProcessor]
+KEPT_PROMPTS = 256
 
 __all__ = ["BASES", "Backbone", "BaseSpec", "Processors", "load"]
 
@@ -31,21 +33,32 @@ __all__ = ["BASES", "Backbone", "BaseSpec", "Processors", "load"]
 class Backbone(ABC):
     """A frozen text-to-video model: the same calls for every family, and `playing` around them.
 
-    Latents are (B, C, N, h, w), scaled as the denoiser wants them; frames are (F, 3, H, W) in [0, 1], and N is
-    F but where an autoencoder takes several frames together.
-    Whoever plays a motion or predicts holds `lock`, so that two jobs can take turns step by step.
+    It computes with the parts of `pipe`, a diffusers pipeline. Latents are (B, C, N, h, w), scaled as the
+    denoiser wants them; frames are (F, 3, H, W) in [0, 1], and N is F but where an autoencoder takes several
+    frames together. Whoever plays a motion or predicts holds `lock`, so that two jobs can take turns step by
+    step.
     """
 
     processor: type[MotionProcessor] = MotionProcessor
     """What carries a motion at one of its layers."""
-    device: torch.device
-    dtype: torch.dtype
     layers: dict[str, Any]
     """The attention layers that `sites` names."""
+    chunk: int = 16
+    """Frames that the autoencoder takes at once."""
+    hashed_as: torch.dtype = torch.float16
+    """The coarsest type that its weights are loaded as, so that every way of loading gives one hash."""
+    checkpointing: bool = False
+    """Whether memory is too short to learn without computing blocks again in the backward pass."""
 
-    def __init__(self, spec: BaseSpec) -> None:
+    def __init__(self, spec: BaseSpec, pipe: Any) -> None:
         self.spec = spec
+        self.pipe = pipe
+        for network in self._networks.values():
+            network.requires_grad_(False).eval()
+        self.device = self.denoiser.device
+        self.dtype = self.denoiser.dtype
         self.lock = threading.RLock()
+        self._texts: dict[str, Tensor] = {}
 
     @property
     def name(self) -> str:
@@ -89,9 +102,28 @@ class Backbone(ABC):
         return frames
 
     @property
-    @abstractmethod
+    def denoiser(self) -> torch.nn.Module:
+        """The network that predicts."""
+        return self._networks["unet" if "unet" in self._networks else "transformer"]
+
+    @property
+    def others(self) -> list[torch.nn.Module]:
+        """The networks beside the denoiser: what encodes texts and frames."""
+        return [part for part in self._networks.values() if part is not self.denoiser]
+
+    @property
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        parts = self.pipe.components.items()
+        return {name: part for name, part in parts if isinstance(part, torch.nn.Module)}
+
+    @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 over the denoiser's weights as float16, in hexadecimal."""
+        """SHA-256 over the denoiser's weights as `hashed_as`, in hexadecimal."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.denoiser.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.to("cpu", self.hashed_as).flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     @property
     @abstractmethod
@@ -107,9 +139,21 @@ class Backbone(ABC):
     def sites_at(self, latent_size: tuple[int, int]) -> dict[str, Site]:
         """The sites with their grids on latents of height and width `latent_size`."""
 
-    @abstractmethod
+    @torch.no_grad()
     def encode_text(self, prompts: list[str]) -> Tensor:
         """The text embeddings (B, L, D) of B prompts; each prompt is encoded once."""
+        with self.lock:
+            new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
+            if len(self._texts) + len(new) > KEPT_PROMPTS:
+                self._texts.clear()
+                new = list(dict.fromkeys(prompts))
+            if new:
+                self._texts.update(zip(new, self._read(new), strict=True))
+            return torch.stack([self._texts[prompt] for prompt in prompts])
+
+    @abstractmethod
+    def _read(self, prompts: list[str]) -> Tensor:
+        """The text embeddings (B, L, D) of B prompts as the denoiser wants them."""
 
     @abstractmethod
     def encode(self, frames: Tensor) -> Tensor:
@@ -123,9 +167,17 @@ class Backbone(ABC):
     def predict(self, latents: Tensor, t: Tensor | int, text: Tensor) -> Tensor:
         """The denoiser's output for latents (B, C, N, h, w), timesteps t (one, or B) and text (B, L, D)."""
 
-    @abstractmethod
     def scheduler(self, steps: int) -> Any:
-        """A fresh diffusers scheduler with the timesteps of `steps` denoising steps."""
+        """A fresh diffusers scheduler with the timesteps of `steps` denoising steps.
+
+        Raises SettingsError for a number of steps that it cannot do.
+        """
+        scheduler = type(self.pipe.scheduler).from_config(self.pipe.scheduler.config)
+        try:
+            scheduler.set_timesteps(steps, device=self.device)
+        except ValueError as error:
+            raise SettingsError(f"steps={steps} are not for {self.name}: {error}") from error
+        return scheduler
 
     @abstractmethod
     def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:

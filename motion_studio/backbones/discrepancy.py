@@ -6,35 +6,29 @@ where every frame looks at the first and the last carry what the frames share.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from motion_studio.backbones.base import Backbone
-from motion_studio.backbones.injection import injected
+from motion_studio.backbones.injection import MotionProcessor, injected
 
 NEAR = 1
 """Frames on either side that count as neighbours."""
 
 
 class _Recorder:
-    """Self-attention as ever, which adds up the mean of its maps (N, N)."""
+    """Self-attention as ever, which adds up its maps (N, N)."""
 
-    def __init__(self, processor: Any) -> None:
-        self.processor = processor
+    def __init__(self, before: Any, kind: type[MotionProcessor], frames: int) -> None:
+        self.before, self.kind, self.frames = before, kind, frames
         self.total: Tensor | None = None
 
     def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        query, key = (
-            project(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for project in (attn.to_q, attn.to_k)
-        )
-        weights = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).float().softmax(-1)
-        mean = weights.mean((0, 1)).cpu()
+        mean = self.kind.attention_map(attn, hidden_states, self.frames, *args, **kwargs).cpu()
         self.total = mean if self.total is None else self.total + mean
-        return self.processor(attn, hidden_states, *args, **kwargs)
+        return self.before(attn, hidden_states, *args, **kwargs)
 
 
 @torch.no_grad()
@@ -50,7 +44,10 @@ def attention_maps(
     Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps.
     """
     generator, process = torch.Generator().manual_seed(seed), backbone.process
-    recorders = {name: _Recorder(backbone.layers[name].processor) for name in backbone.sites}
+    recorders = {
+        name: _Recorder(backbone.layers[name].processor, backbone.processor, latents.shape[2])
+        for name in backbone.sites
+    }
     for level in levels:
         t = process.schedule.times(torch.tensor(level)).item()
         noise = torch.randn(latents.shape, generator=generator).to(latents)

@@ -51,6 +51,16 @@ class MotionProcessor:
         mixed = attention(query, key, value, attn.heads)
         return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
 
+    @staticmethod
+    def attention_map(attn: Any, hidden_states: Tensor, frames: int, *_args: Any, **_kwargs: Any) -> Tensor:
+        """The mean map (N, N) of the bare layer over places and heads: row n is where frame n looks."""
+        query, key = (
+            project(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for project in (attn.to_q, attn.to_k)
+        )
+        weights = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).float().softmax(-1)
+        return weights.mean((0, 1))
+
     def _valued(self, hidden: Tensor) -> Tensor:
         v = self.embedding.v() if self.dense is None else self.dense
         if v is None:

@@ -174,6 +174,24 @@ BASES: dict[str, BaseSpec] = {
         revision="refs/pr/46",
         parts={"unet": "adamdad/videocrafterv2_diffusers"},
     ),
+    "wan": BaseSpec(
+        name="wan",
+        title="Wan 2.1 text-to-video 1.3B",
+        licence="Apache-2.0",
+        frames=81,
+        height=480,
+        width=832,
+        fps=16,
+        size_mb=29000,
+        looks="difference",
+        guidance=5.0,
+        sample_prompt="a dog runs on a beach",
+        module="wan",
+        max_frames=81,
+        memory_mb=20000,
+        steps=50,
+        repo="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+    ),
 }
 
 # The class in a pipeline's model_index.json, and the base whose adapter and defaults it takes.
@@ -182,6 +200,7 @@ FAMILIES: dict[str, str] = {
     "StableDiffusionPipeline": "animatediff",
     "TextToVideoSDPipeline": "zeroscope",
     "VideoToVideoSDPipeline": "zeroscope",
+    "WanPipeline": "wan",
 }
 
 

@@ -91,7 +91,7 @@ def test_a_lora_leaves_nothing_behind(backbone):
 
     bare, modules, state = out(), dict(unet.named_modules()), unet.state_dict()
     drawn = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="on purpose"), spatial_lora(unet, seed=0) as lora:
+    with pytest.raises(RuntimeError, match="on purpose"), spatial_lora(unet, backbone.layers, seed=0) as lora:
         assert torch.equal(drawn, torch.get_rng_state())
         named = [name for name, _ in unet.named_parameters() if "lora" in name]
         assert named and not any("motion_modules" in name for name in named)
