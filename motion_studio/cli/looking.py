@@ -55,7 +55,9 @@ def inspect(arguments: argparse.Namespace) -> None:
     }
     short = {name: value for name, value in facts.items() if value and not isinstance(value, list | dict)}
     lines = [f"{name.replace('_', ' '):<10} {value}" for name, value in short.items()]
-    lines.append(f"{'sites':<10} {len(motion.sites)}: {', '.join(motion.sites)}")
+    local = info.report.get("locality", {})
+    lines.append(f"{'sites':<10} {len(motion.sites)}" + (", each with its locality in time" if local else ""))
+    lines += [f"{'':<10} {name} {local.get(name, '')}".rstrip() for name in motion.sites]
     if info.losses:
         lines.append(
             f"{'loss':<10} {info.losses[0]:.4f} to {info.losses[-1]:.4f} in {len(info.losses)} steps"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import checkpointed
-from motion_studio.backbones.discrepancy import attention_maps, local_sites
+from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import SettingsError
 from motion_studio.motion.embedding import MotionInfo
@@ -66,7 +66,8 @@ def invert(
             if settings.preview_every and step % settings.preview_every == 0:
                 yield Preview(step, learner.sample(cancel))
     motion = learner.live.motion(info)
-    yield Done(motion.replace_info(losses=[round(loss, 6) for loss in losses]))
+    report = {"locality": learner.locality}
+    yield Done(motion.replace_info(losses=[round(loss, 6) for loss in losses], report=report))
 
 
 class _Learner:
@@ -85,7 +86,9 @@ class _Learner:
         # Shuffled looks are no longer those that the prompt names.
         self.text = backbone.encode_text(["" if settings.shuffle_looks else prompt])
         self.latents = backbone.encode(clip.frames)
-        names = _site_names(backbone, settings, self.latents, self.text)
+        maps = attention_maps(backbone, self.latents, self.text)
+        self.locality = {name: round(locality(attention), 3) for name, attention in maps.items()}
+        names = _site_names(backbone, settings, maps)
         self.live = LiveEmbedding(
             [backbone.sites[name] for name in names],
             self.latents.shape[2],
@@ -169,11 +172,11 @@ class _Learner:
             self.lora_optimiser.step()
 
 
-def _site_names(backbone: Backbone, settings: InversionSettings, latents: Tensor, text: Tensor) -> list[str]:
+def _site_names(backbone: Backbone, settings: InversionSettings, maps: dict[str, Tensor]) -> list[str]:
     if settings.sites == "all":
         return list(backbone.sites)
     if settings.sites == "local":
-        return local_sites(attention_maps(backbone, latents, text))
+        return local_sites(maps)
     if unknown := [name for name in settings.sites if name not in backbone.sites]:
         raise SettingsError(f"no site {', '.join(unknown)}; {backbone.name} has {', '.join(backbone.sites)}")
     return list(settings.sites)

@@ -99,9 +99,21 @@ def about(entry: Entry | None) -> str:
         for name, value in info.report.items()
         if isinstance(value, int | float)
     )
+    figures += _localities(info.report.get("locality", {}))
     lines = [f"<b>{escape(entry.title)}</b>", escape(info.notes), escape(" · ".join(facts))]
     paragraphs = "".join(f"<p>{line}</p>" for line in lines if line)
     return f'<div class="about">{paragraphs}<table>{figures}</table></div>'
+
+
+def _localities(local: dict[str, float]) -> str:
+    """A row for each site: how much its frames look at their neighbours, as a number and a bar."""
+    if not local:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(name)}</td><td><meter value="{max(value, 0):.3f}"></meter> {value:.2f}</td></tr>'
+        for name, value in local.items()
+    )
+    return f'<tr><th colspan="2">{escape(text.ABOUT["locality"])}</th></tr>{rows}'
 
 
 def carried(library: Library, motion: str, result: Clip) -> str:

@@ -143,6 +143,7 @@ ABOUT = {
     "made": "made by {operation}",
     "prompt": "learnt from “{prompt}”",
     "starter": "comes with the studio",
+    "locality": "Where its base looks at neighbouring frames: 1 only there, 0 evenly at all",
 }
 
 CARRIED = {

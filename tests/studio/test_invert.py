@@ -61,6 +61,8 @@ def test_events_and_provenance(backbone, clip):
     assert len(info.losses) == 4 and len(info.path) == 4 and len(info.camera) == 4 and info.date
     assert motion.rank == 2 and motion.sites.keys() == backbone.sites.keys()
     assert not any(site.qk.requires_grad for site in motion.sites.values())
+    local = info.report["locality"]
+    assert local.keys() == backbone.sites.keys() and all(-1 <= figure <= 1 for figure in local.values())
 
 
 @pytest.mark.parametrize(
