@@ -1,0 +1,176 @@
+"""What is asked of every adapter, over its real classes at tiny size."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from tiny import TINY
+
+from motion_studio.backbones.discrepancy import attention_maps
+from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.errors import Cancelled, SettingsError
+from motion_studio.motion.arithmetic import blend
+from motion_studio.motion.embedding import Motion, MotionInfo
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done, Progress
+from motion_studio.studio.generate import generate
+from motion_studio.studio.motion_file import read_motion, write_motion
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def backbone(request):
+    return TINY[request.param]()
+
+
+def live_embedding(backbone) -> LiveEmbedding:
+    generator, frames = torch.Generator().manual_seed(0), backbone.latent_frames(backbone.frames)
+    sites, device = backbone.sites.values(), backbone.device
+    return LiveEmbedding(sites, frames, "v2", 2, generator, device, backbone.processor)
+
+
+def some_motion(backbone, seed: int = 1) -> Motion:
+    live, generator = live_embedding(backbone), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for part in live.parameters():
+            part.copy_(torch.randn(part.shape, generator=generator))
+    return live.motion(MotionInfo(base=backbone.name, base_hash=backbone.weights_hash, version="v2"))
+
+
+def noise(backbone, size=None):
+    frames = backbone.latent_frames(backbone.frames)
+    shape = (1, backbone.latent_channels, frames, *(size or backbone.latent_size))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(2))
+
+
+def output(backbone, size=None):
+    with torch.no_grad():
+        return backbone.predict(noise(backbone, size), 500, backbone.encode_text(["a"]))
+
+
+def carried(backbone, motion):
+    with backbone.playing(motion):
+        return output(backbone)
+
+
+def test_on_and_off(backbone):
+    before, state = output(backbone), {name for name, _ in backbone.denoiser.named_parameters()}
+    assert (carried(backbone, some_motion(backbone)) - before).abs().max() > 1e-3
+    assert torch.equal(before, output(backbone))
+    with pytest.raises(RuntimeError, match="on purpose"), backbone.playing(some_motion(backbone)):
+        raise RuntimeError("on purpose")
+    broken = backbone.processors(some_motion(backbone))
+    broken[list(broken)[-1]] = lambda *_args, **_kwargs: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        carried(backbone, broken)
+    assert torch.equal(before, output(backbone))
+    assert state == {name for name, _ in backbone.denoiser.named_parameters()}
+
+
+def test_gradients_reach_the_embeddings_alone(backbone):
+    live = live_embedding(backbone)
+    with backbone.playing(live):
+        assert torch.allclose(output(backbone), carried(backbone, None), atol=1e-5)
+        backbone.predict(noise(backbone), 500, backbone.encode_text(["a"])).square().mean().backward()
+    assert all(site.time.grad.abs().max() > 0 for site in live.sites.values())
+    assert any(site.qk.grad.abs().max() > 0 for site in live.sites.values())
+    parts = list(backbone.denoiser.parameters())
+    assert parts and all(part.grad is None and not part.requires_grad for part in parts)
+
+
+def test_three_steps_lower_the_loss(backbone):
+    live, latents, text = live_embedding(backbone), noise(backbone), backbone.encode_text(["a"])
+    target = torch.randn(latents.shape, generator=torch.Generator().manual_seed(3))
+    optimiser, losses = torch.optim.Adam(live.parameters(), lr=0.05), []
+    for _ in range(4):
+        with backbone.playing(live):
+            loss = (backbone.predict(latents, 500, text) - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[3] < losses[2] < losses[1] < losses[0]
+
+
+def test_a_saved_motion_plays_the_same(backbone, tmp_path):
+    written = write_motion(tmp_path / "m.safetensors", some_motion(backbone))
+    read = read_motion(tmp_path / "m.safetensors")
+    assert torch.equal(carried(backbone, written), carried(backbone, read))
+
+
+def test_mixing(backbone):
+    one, other = some_motion(backbone), some_motion(backbone, seed=4)
+    alone, mixed = carried(backbone, one), carried(backbone, blend([(one, 1.0), (other, 0.5)]))
+    assert (mixed - alone).abs().max() > 1e-3
+    cancelled = blend([(one, 1.0), (other, 1.0), (other, -1.0)])
+    assert torch.allclose(carried(backbone, cancelled), alone, atol=1e-3)
+
+
+def test_another_size_than_learnt_at(backbone):
+    size = (backbone.latent_size[0] + 2, backbone.latent_size[1] - 2)
+    bare, ready = output(backbone, size), backbone.processors(some_motion(backbone), latent_size=size)
+    with backbone.playing(ready):
+        assert (output(backbone, size) - bare).abs().max() > 1e-3
+    assert torch.equal(bare, output(backbone, size))
+
+
+def lengths(backbone) -> list[int]:
+    """The numbers of frames that the base can make, but its own."""
+    made = []
+    for frames in range(1, backbone.spec.max_frames + 1):
+        try:
+            backbone.latent_frames(frames)
+        except SettingsError:
+            continue
+        made.append(frames)
+    return [frames for frames in made if frames != backbone.frames]
+
+
+def clip(backbone, motion, cancel=None, **changes):
+    settings = GenerationSettings(prompt="a red ball", steps=3, guidance=2.0, **changes)
+    yield from generate(backbone, settings, motion, cancel=cancel)
+
+
+def test_from_a_prompt_to_a_clip_of_any_length(backbone):
+    motion = some_motion(backbone)
+    for frames in [backbone.frames, *lengths(backbone)[-1:]]:
+        *_, done = clip(backbone, motion, frames=frames)
+        assert isinstance(done, Done)
+        assert done.result.frames.shape == (frames, 3, backbone.height, backbone.width)
+
+
+def test_cancelling_leaves_the_model_bare(backbone):
+    before, cancel = output(backbone), threading.Event()
+    events = clip(backbone, some_motion(backbone), cancel)
+    for event in events:
+        if isinstance(event, Progress) and event.step == 1:
+            break
+    cancel.set()
+    with pytest.raises(Cancelled):
+        next(events)
+    assert torch.equal(before, output(backbone))
+
+
+def test_a_lora_on_spatial_attention_leaves_nothing_behind(backbone):
+    before, names = output(backbone), list(backbone.denoiser.state_dict())
+    with backbone.spatial_lora(0) as lora:
+        with lora.on(True):
+            backbone.predict(noise(backbone)[:, :, :1], 500, backbone.encode_text(["a"])).sum().backward()
+            assert lora.parameters and all(part.grad is not None for part in lora.parameters)
+            with torch.no_grad():
+                for part in lora.parameters:
+                    part.add_(0.5)
+        assert torch.equal(before, output(backbone))
+        with lora.on(False):
+            assert not torch.equal(before, output(backbone))
+    assert torch.equal(before, output(backbone)) and names == list(backbone.denoiser.state_dict())
+
+
+def test_an_attention_map_for_each_site(backbone):
+    maps = attention_maps(backbone, noise(backbone), backbone.encode_text([""]))
+    frames = backbone.latent_frames(backbone.frames)
+    assert maps.keys() == backbone.sites.keys()
+    for attention in maps.values():
+        assert attention.shape == (frames, frames)
+        assert torch.allclose(attention.sum(-1), torch.ones(frames), atol=1e-4)
