@@ -13,6 +13,8 @@ from diffusers import (
     AutoencoderKLWan,
     AutoencoderTiny,
     DDIMScheduler,
+    LattePipeline,
+    LatteTransformer3DModel,
     TextToVideoSDPipeline,
     UNet3DConditionModel,
     UNetMotionModel,
@@ -24,6 +26,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
     T5Tokenizer,
     UMT5Config,
     UMT5EncoderModel,
@@ -31,6 +35,7 @@ from transformers import (
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.base import Backbone, BaseSpec
+from motion_studio.backbones.latte import LatteBackbone
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.backbones.wan import WanBackbone
 
@@ -186,9 +191,49 @@ def tiny_wan(scheduler: Any = None, seed: int = 0) -> WanBackbone:
     return WanBackbone(replace(SPEC, name="tinywan", frames=9), tiny_wan_pipeline(scheduler, seed))
 
 
+def tiny_latte_pipeline(prediction_type: str = "epsilon", seed: int = 0) -> LattePipeline:
+    torch.manual_seed(seed)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    return LattePipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4,
+        ),
+        text_encoder=T5EncoderModel(T5Config(vocab_size=30, **sizes)),
+        tokenizer=tiny_t5_tokenizer(),
+        transformer=LatteTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=8,
+            in_channels=4,
+            out_channels=8,
+            num_layers=2,
+            cross_attention_dim=16,
+            attention_bias=True,
+            sample_size=8,
+            patch_size=2,
+            activation_fn="gelu-approximate",
+            num_embeds_ada_norm=1000,
+            norm_type="ada_norm_single",
+            norm_elementwise_affine=False,
+            caption_channels=16,
+            video_length=4,
+        ),
+        scheduler=tiny_scheduler(prediction_type),
+    )
+
+
+def tiny_latte(prediction_type: str = "epsilon", seed: int = 0) -> LatteBackbone:
+    return LatteBackbone(
+        replace(SPEC, name="tinylatte", max_frames=4), tiny_latte_pipeline(prediction_type, seed)
+    )
+
+
 # One of each adapter: what is asked of all of them is in test_every_adapter.py.
 TINY: dict[str, Callable[[], Backbone]] = {
     "animatediff": tiny_backbone,
     "unet3d": tiny_unet3d,
+    "latte": tiny_latte,
     "wan": tiny_wan,
 }

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
-from tiny import SPEC, tiny_wan, tiny_wan_pipeline
+from tiny import tiny_wan, tiny_wan_pipeline
 
 from motion_studio.backbones import wan
 from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.backbones.memory import send_away
-from motion_studio.backbones.registry import BASES
+from motion_studio.backbones.registry import BASES, load
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.arithmetic import blend
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
@@ -255,22 +253,23 @@ def test_gradients_through_checkpointed_blocks_are_the_same(backbone):
 
 def test_loading_from_a_folder(tmp_path, backbone):
     tiny_wan_pipeline().save_pretrained(tmp_path / "wan")
-    spec = replace(SPEC, name="mine", module="wan", repo=str(tmp_path / "wan"), frames=FRAMES)
-    loaded = wan.load(spec, "cpu")
-    assert loaded.dtype == torch.float32 and loaded.weights_hash == backbone.weights_hash
+    loaded = load(str(tmp_path / "wan"))
+    assert isinstance(loaded, wan.WanBackbone) and loaded.dtype == torch.float32
+    assert loaded.weights_hash == backbone.weights_hash
     assert torch.allclose(output(loaded, text="red ball"), output(backbone, text="red ball"), atol=1e-5)
     assert not any(part.requires_grad for part in loaded.denoiser.parameters())
     # As on CUDA: the same weights have the same hash, whatever they are computed in.
     half = WanPipeline.from_pretrained(tmp_path / "wan", dtype=torch.bfloat16, use_safetensors=True)
-    other = wan.WanBackbone(spec, half)
+    other = wan.WanBackbone(loaded.spec, half)
     assert other.dtype == torch.bfloat16 and other.weights_hash == backbone.weights_hash
-    with other.playing(some_motion(backbone)):
+    ready = other.processors(some_motion(backbone), FRAMES, (4, 4))
+    with other.playing(ready):
         assert output(other).dtype == torch.float32
     pipe = tiny_wan_pipeline()
     pipe.register_to_config(expand_timesteps=True)
     pipe.save_pretrained(tmp_path / "wan22")
     with pytest.raises(SettingsError, match=r"Wan 2\.1 are supported"):
-        wan.load(replace(spec, repo=str(tmp_path / "wan22")), "cpu")
+        load(str(tmp_path / "wan22"))
 
 
 def test_sites_at_full_size():
