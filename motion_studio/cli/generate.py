@@ -9,6 +9,7 @@ from pathlib import Path
 
 from motion_studio.cli.inputs import changed, motion_path, output, weighted
 from motion_studio.cli.output import play, show
+from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.library import Library, shown_scale
@@ -69,7 +70,9 @@ def _again(arguments: argparse.Namespace) -> Render:
     if values is None:
         raise InputError(f"{arguments.recipe} carries no recipe of the studio.")
     recipe = Recipe.from_json(values)
-    backbone = Manager(arguments.device).backbone(recipe.base)
+    # A base of the user's own is named in the recipe, but where it is, only --base says.
+    base = recipe.base if arguments.base == DEFAULT_BASE else arguments.base
+    backbone = Manager(arguments.device).backbone(base)
     recipe.check(backbone)
     paths = {name: _found(name, wanted, arguments) for name, wanted in recipe.motions.items()}
     motions = {name: read_motion(path) for name, path in paths.items()}

@@ -131,7 +131,7 @@ def test_a_folder_of_unet3d(tmp_path):
     assert loaded.weights_hash == kept.weights_hash
     assert torch.allclose(predicted(loaded), predicted(kept), atol=1e-5)
     assert (loaded.height, loaded.width, loaded.frames) == (32, 32, BASES["zeroscope"].frames)
-    assert loaded.name == str(tmp_path) and on_disk(str(tmp_path), None, {})
+    assert loaded.name == tmp_path.name and on_disk(str(tmp_path), None, {})
 
 
 def test_a_folder_of_animatediff(tmp_path):
@@ -258,3 +258,15 @@ def test_the_command_line_says_what_to_do(cache, capsys, tmp_path):
     code = main(["generate", "--prompt", "x", "--base", "zeroscope", "--out", str(tmp_path / "v.mp4")])
     error = capsys.readouterr().err
     assert code == 2 and error.count("\n") == 1 and "hf download" in error
+
+
+def test_a_video_of_ones_own_base_is_made_again_from_its_recipe(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_unet3d_pipeline().save_pretrained("models/mine")
+    made = ("--prompt", "x", "--frames", "4", "--steps", "2", "--base", "models/mine", "--out", "v.mp4")
+    assert main(["generate", *made, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["base"] == "mine"
+    assert main(["generate", "--recipe", "v.mp4", "--out", "w.mp4"]) == 2
+    assert "'mine'" in capsys.readouterr().err
+    assert main(["generate", "--recipe", "v.mp4", "--base", "models/mine", "--out", "w.mp4"]) == 0
+    assert Path("v.mp4").read_bytes() == Path("w.mp4").read_bytes()
