@@ -174,6 +174,24 @@ BASES: dict[str, BaseSpec] = {
         revision="refs/pr/46",
         parts={"unet": "adamdad/videocrafterv2_diffusers"},
     ),
+    "latte": BaseSpec(
+        name="latte",
+        title="Latte-1, a transformer",
+        licence="Apache-2.0",
+        frames=16,
+        height=512,
+        width=512,
+        fps=8,
+        size_mb=24000,
+        looks="difference",
+        guidance=7.5,
+        sample_prompt="a dog runs on a beach",
+        module="latte",
+        max_frames=16,
+        memory_mb=18000,
+        steps=50,
+        repo="maxin-cn/Latte-1",
+    ),
     "wan": BaseSpec(
         name="wan",
         title="Wan 2.1 text-to-video 1.3B",
@@ -200,6 +218,7 @@ FAMILIES: dict[str, str] = {
     "StableDiffusionPipeline": "animatediff",
     "TextToVideoSDPipeline": "zeroscope",
     "VideoToVideoSDPipeline": "zeroscope",
+    "LattePipeline": "latte",
     "WanPipeline": "wan",
 }
 
