@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
 from diffusers import AnimateDiffPipeline, AutoencoderTiny, DDIMScheduler, UNetMotionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.embeddings import SinusoidalPositionalEmbedding
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -120,6 +124,20 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
 def plain_attention(unet: UNetMotionModel) -> None:
     """Use matrix-product attention everywhere: on sequences this short its backward is faster on a CPU."""
     unet.set_attn_processor(AttnProcessor())
+
+
+@contextmanager
+def at_frames(unet: nn.Module, frames: Tensor) -> Iterator[None]:
+    """Let the temporal layers take their input for these frames (k,) of a clip, not for its first k."""
+    tables = [m for m in unet.modules() if isinstance(m, SinusoidalPositionalEmbedding)]
+    whole = [table.pe for table in tables]
+    try:
+        for table in tables:
+            table.pe = table.pe[:, frames]
+        yield
+    finally:
+        for table, pe in zip(tables, whole, strict=True):
+            table.pe = pe
 
 
 def export(pipe: AnimateDiffPipeline, folder: str) -> None:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
-from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from motion_studio.backbones.toybox_build import build, export, plain_attention
+from motion_studio.backbones.toybox_build import at_frames, build, export, plain_attention
 from motion_studio.toybox.autoencoder import train_autoencoder
 from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.sample import vocabulary
@@ -29,6 +26,9 @@ from motion_studio.toybox.sample import vocabulary
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = (2, 4, 2, 16)
 """Frames a clip in one training step after another."""
+CHANGE_WEIGHT = 4.0
+"""How much more the error counts that changes from frame to frame: most of what words say of a motion is in
+it, and none of the still ground, which noise hides and nobody can know."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
 
@@ -46,20 +46,6 @@ class Denoiser(nn.Module):
         return self.unet(noisy, timestep, encoder_hidden_states=words).sample
 
 
-@contextmanager
-def at_frames(unet: nn.Module, frames: Tensor) -> Iterator[None]:
-    """Let the temporal layers take their input for these frames (k,) of a clip, not for its first k."""
-    tables = [m for m in unet.modules() if isinstance(m, SinusoidalPositionalEmbedding)]
-    whole = [table.pe for table in tables]
-    try:
-        for table in tables:
-            table.pe = table.pe[:, frames]
-        yield
-    finally:
-        for table, pe in zip(tables, whole, strict=True):
-            table.pe = pe
-
-
 def loss_of(
     model: nn.Module,
     latents: Tensor,
@@ -68,9 +54,10 @@ def loss_of(
     alphas: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return the squared error of v at a noise level drawn for each clip, objects weighted up.
+    """Return the squared error of v at a noise level drawn for each clip, changes and objects weighted up.
 
-    The weight fades with the signal: where noise hides the object, a weight on it would draw objects
+    Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
+    The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
     everywhere.
     """
     count = latents.shape[0]
@@ -80,7 +67,9 @@ def loss_of(
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
     spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
     predicted = model(signal * latents + spread * noise, timestep, ids)
-    error = (predicted.float() - (signal * noise - spread * latents)).square().mean(1)
+    error = predicted.float() - (signal * noise - spread * latents)
+    still = error.mean(2, keepdim=True)
+    error = (still.square() + CHANGE_WEIGHT * (error - still).square()).mean(1)
     return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
 
 
@@ -102,8 +91,8 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
 
 
 def pace(step: int, steps: int) -> float:
-    """Return the factor of the learning rate: a short rise, level, and a fall over the last two fifths."""
-    return min(1.0, (step + 1) / 150, (steps - step) / (0.4 * steps))
+    """Return the factor of the learning rate: a short rise, level, and a fall over the last three tenths."""
+    return min(1.0, (step + 1) / 150, (steps - step) / (0.3 * steps))
 
 
 def autoencoder(

@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 
-from motion_studio.backbones.toybox_build import build, build_tokenizer
+from motion_studio.backbones.toybox_build import at_frames, build, build_tokenizer
 from motion_studio.toybox.data import LatentPool, training_clip
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
-from motion_studio.toybox.train import OBJECT_WEIGHT, at_frames, loss_of, main, pace
+from motion_studio.toybox.train import OBJECT_WEIGHT, loss_of, main, pace
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_thinned_clips_stand_at_their_own_times(pipe):
 
 def test_the_rate_rises_and_falls():
     assert pace(0, 1000) < 0.01 and pace(400, 1000) == 1
-    assert pace(999, 1000) == pytest.approx(1 / 400)
+    assert pace(999, 1000) == pytest.approx(1 / 300)
 
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
