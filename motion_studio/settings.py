@@ -71,8 +71,9 @@ class InversionSettings(Settings):
     """Adam's rate at the first step; it falls to zero along a cosine."""
     noise_levels: int = 2
     """Noise levels learnt from in each step, as one batch."""
-    loss: Literal["plain", "debiased"] = "plain"
-    """plain: squared error. debiased: the same on differences from a random anchor frame is added."""
+    loss: Literal["plain", "debiased", "changes"] = "plain"
+    """plain: squared error. debiased: the same on differences from a random anchor frame is added. changes: of
+    the error only what changes from frame to frame."""
     shuffle_looks: bool = False
     """Learn under a random colour matrix with sign flips, drawn anew each time, with an empty prompt."""
     hybrid: bool = False

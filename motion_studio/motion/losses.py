@@ -32,7 +32,16 @@ def debiased(prediction: Tensor, target: Tensor, generator: torch.Generator | No
     return error.square().mean() + ((BETA**2 + 1) ** 0.5 * error - BETA * anchor).square().mean()
 
 
-LOSSES: dict[str, Loss] = {"plain": plain, "debiased": debiased}
+def changes(prediction: Tensor, target: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The mean squared error less that of its mean over frames: what stands still does not count at all.
+
+    Averaged over all pairs of frames it is half the error of their differences.
+    """
+    error = prediction - target
+    return (error - error.mean(2, keepdim=True)).square().mean()
+
+
+LOSSES: dict[str, Loss] = {"plain": plain, "debiased": debiased, "changes": changes}
 
 
 def loss_named(name: str) -> Loss:

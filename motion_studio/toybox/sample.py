@@ -12,7 +12,7 @@ FRAMES = 16
 HELD_OUT = 10_000_000
 """Seeds from here on are never trained on."""
 PLAIN = 0.5
-"""Share of plain grounds under a still camera: on them the object and its motion are most of what there is."""
+"""Share of plain grounds under a still camera: there the object and its motion are most of what is seen."""
 _MARGIN = 0.15
 _TRIES = 40
 

@@ -66,7 +66,7 @@ INVERT = {
     "learning_rate": "Learning rate",
     "seed": "Seed",
     "loss": "Loss",
-    "losses": [("Plain", "plain"), ("Debiased from looks", "debiased")],
+    "losses": [("Plain", "plain"), ("Debiased from looks", "debiased"), ("Changes only", "changes")],
     "shuffle_looks": "Shuffle the colours at each step",
     "learn": "Learn this motion",
     "cancel": "Discard",

@@ -11,7 +11,7 @@ from motion_studio.motion.losses import LOSSES, loss_named
 def test_zero_at_the_target_and_a_gradient_elsewhere(name):
     target = torch.randn(2, 4, 6, 3, 3)
     assert loss_named(name)(target, target, None) == 0
-    prediction = (target + 0.1).requires_grad_()
+    prediction = (target + 0.1 * torch.rand_like(target)).requires_grad_()
     loss = loss_named(name)(prediction, target, torch.Generator().manual_seed(0))
     loss.backward()
     assert loss.shape == () and loss > 0 and prediction.grad.abs().min() > 0
@@ -41,6 +41,15 @@ def test_debiased_counts_shared_errors_less_than_moving_ones():
     assert loss(shared, 0 * shared, None) < 0.5 * loss(moving, 0 * moving, None)
 
 
+def test_changes_is_half_the_error_of_differences_between_frames():
+    a, b = torch.randn(2, 4, 6, 3, 3), torch.randn(2, 4, 6, 3, 3)
+    error = a - b
+    pairs = (error[:, :, :, None] - error[:, :, None]).square().mean() / 2
+    torch.testing.assert_close(LOSSES["changes"](a, b, None), pairs)
+    still = torch.randn(1, 4, 1, 8, 8).expand(1, 4, 6, 8, 8)
+    assert LOSSES["changes"](still, 0 * still, None) < 1e-12
+
+
 def test_unknown_loss():
-    with pytest.raises(InputError, match="'huber'; plain, debiased are allowed"):
+    with pytest.raises(InputError, match="'huber'; plain, debiased, changes are allowed"):
         loss_named("huber")
