@@ -8,6 +8,7 @@ import torch
 from accelerate import cpu_offload
 from accelerate.hooks import remove_hook_from_submodules
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import blocks
@@ -16,8 +17,13 @@ FLOAT8 = torch.float8_e4m3fn
 
 
 def weight_bytes(*modules: nn.Module) -> int:
-    """Bytes of the weights of all the modules."""
-    return sum(part.nbytes for module in modules for part in module.parameters())
+    """Bytes of the weights of all the modules, each counted once under whatever names."""
+    return sum(
+        part.nbytes
+        for module in modules
+        for name, part in module.named_parameters()
+        if name not in getattr(module, "all_tied_weights_keys", {})
+    )
 
 
 def send_away(backbone: Backbone) -> None:
@@ -33,6 +39,8 @@ def bring_back(backbone: Backbone) -> None:
         if is_away(part):
             remove_hook_from_submodules(part)
             part.to(backbone.device)
+            if isinstance(part, PreTrainedModel):
+                part.tie_weights()  # one tensor under two names has come back as two
 
 
 def is_away(part: nn.Module) -> bool:

@@ -87,8 +87,7 @@ def test_checkpointing_is_undone_also_after_an_exception(backbone):
 def test_what_learning_keeps(backbone):
     one = learning_bytes(backbone, 1)
     assert one > 0 and learning_bytes(backbone, 3) == 3 * one
-    latents, text = inputs(backbone)
-    latents.requires_grad_()
+    latents, text = inputs(backbone)[0].requires_grad_(), backbone.encode_text([""])
     assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
 
 
@@ -108,6 +107,7 @@ def test_text_encoder_and_autoencoder_go_and_come_back(backbone):
     bring_back(backbone)
     assert not any(is_away(part) for part in backbone.others)
     assert not any(weight.is_meta for part in backbone.others for weight in part.parameters())
+    assert sum(weight.nbytes for part in backbone.others for weight in part.parameters()) == size
     assert torch.equal(backbone.encode(frames), encoded) and torch.equal(backbone.decode(latents), decoded)
 
 
