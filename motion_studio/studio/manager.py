@@ -12,6 +12,7 @@ import torch
 from motion_studio.backbones.base import Backbone, load
 from motion_studio.backbones.checkpointing import learning_bytes
 from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
+from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import find
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.memory import (
@@ -105,8 +106,7 @@ class Manager:
         denoiser, others = weight_bytes(backbone.denoiser), weight_bytes(*backbone.others)
         if name not in self._learning:
             self._learning[name] = learning_bytes(backbone, InversionSettings().noise_levels)
-        pixels = min(type(backbone).chunk, backbone.frames) * backbone.height * backbone.width
-        need = Need(denoiser, others, self._learning[name], DECODED * pixels * backbone.dtype.itemsize)
+        need = Need(denoiser, others, self._learning[name], _decoding(backbone))
         free = self.free(self.device) + denoiser + (0 if away else others)
         chosen = levers(need, free, self.device)
 
@@ -123,3 +123,11 @@ class Manager:
         half = [HALF] if backbone.dtype.itemsize == 2 else []
         self._levers[name] = half + chosen
         release()
+
+
+def _decoding(backbone: Backbone) -> int:
+    """Bytes of decoding a chunk, where pictures are decoded side by side; a video's come in turns."""
+    if not isinstance(backbone, PictureBackbone):
+        return 0
+    pictures = min(type(backbone).chunk, backbone.frames)
+    return DECODED * pictures * backbone.height * backbone.width * backbone.dtype.itemsize
