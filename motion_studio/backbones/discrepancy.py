@@ -41,7 +41,7 @@ def attention_maps(
 ) -> dict[str, Tensor]:
     """The mean attention map (N, N) of each site on latents (1, C, N, h, w), noised to some of the levels.
 
-    Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps.
+    Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps, least noise first.
     """
     generator, process = torch.Generator().manual_seed(seed), backbone.process
     recorders = {
