@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motion_studio.motion.looks import shuffle_looks
+from motion_studio.toybox.motions import MOVES
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
 from motion_studio.toybox.world import mask, render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
+
+TAUGHT = [name for name in MOVES if name not in ("free", "still")] + ["straight"] * 3
 
 
 def seeded(rng: np.random.Generator) -> torch.Generator:
@@ -30,14 +35,17 @@ def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
     return torch.cat(out)
 
 
-def training_clip(seed: int) -> tuple[Tensor, str, Tensor]:
+def training_clip(seed: int, lesson: bool = False) -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
 
-    The last is the object's coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1].
+    The last is the object's coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1]. A
+    `lesson` shows a motion with its name on a plain ground under a still camera, and nothing else to learn.
     """
     rng = np.random.default_rng([seed, 1])
-    scene = sample_scene(seed)
-    text = caption(scene, nameable(scene) and rng.uniform() < NAMED)
+    scene = sample_scene(seed, move=str(rng.choice(TAUGHT)), camera="none") if lesson else sample_scene(seed)
+    if lesson:
+        scene = replace(scene, ground=replace(scene.ground, pattern="plain"))
+    text = caption(scene, lesson or (nameable(scene) and rng.uniform() < NAMED))
     frames = render(scene).frames
     cover = F.max_pool2d(torch.from_numpy(mask(scene, 16)), 3, 1, 1)
     chance = rng.uniform()
@@ -61,11 +69,16 @@ class LatentPool:
         self.clips: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @torch.no_grad()
-    def add(self, count: int) -> None:
-        """Render and encode `count` new clips; past `size` they take the place of random old ones."""
-        clips, texts, covers = zip(
-            *(training_clip(int(self.rng.integers(HELD_OUT))) for _ in range(count)), strict=True
-        )
+    def add(self, count: int, lessons: float = 0.0) -> None:
+        """Render and encode `count` new clips; past `size` they take the place of random old ones.
+
+        `lessons` is the share of those that only teach the words of motions.
+        """
+        drawn = [
+            training_clip(int(self.rng.integers(HELD_OUT)), self.rng.uniform() < lessons)
+            for _ in range(count)
+        ]
+        clips, texts, covers = zip(*drawn, strict=True)
         frames = torch.cat(clips) * 2 - 1
         device = next(self.vae.parameters()).device
         with torch.autocast(device.type, torch.bfloat16):

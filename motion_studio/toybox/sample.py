@@ -26,7 +26,7 @@ def _pick(table: dict, rng: Rng) -> str:
 def _place(offset: np.ndarray, camera: np.ndarray, rng: Rng) -> np.ndarray | None:
     """Return a world path (F, 2) whose picture path stays inside the margins, or None where that can't be."""
     middle = len(offset) // 2
-    wide = 0.2 if rng.uniform() < 0.4 else 0.07  # mostly near the middle, so that words tell where it goes
+    wide = 0.2 if rng.uniform() < 0.3 else 0.05  # mostly near the middle, so that words tell where it goes
     anchor = 0.5 + rng.uniform(-wide, wide, 2)
     start = to_world(camera[middle : middle + 1], anchor[None])[0]
     path = start + offset - offset[middle]

@@ -26,6 +26,8 @@ from motion_studio.toybox.sample import vocabulary
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = (2, 4, 2, 16)
 """Frames a clip in one training step after another."""
+LESSONS = 0.75
+"""Share of the clips that teach the words of motions, while lessons last."""
 CHANGE_WEIGHT = 4.0
 """How much more the error counts that changes from frame to frame: most of what words say of a motion is in
 it, and none of the still ground, which noise hides and nobody can know."""
@@ -53,15 +55,18 @@ def loss_of(
     cover: Tensor,
     alphas: Tensor,
     generator: torch.Generator,
+    lesson: bool = False,
 ) -> Tensor:
     """Return the squared error of v at a noise level drawn for each clip, changes and objects weighted up.
 
     Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
     The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
-    everywhere.
+    everywhere. In a `lesson` half of the clips are drowned in noise, where only words say what moves.
     """
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
+    if lesson:
+        level[::2] = 1 - 0.25 * level[::2]
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -141,7 +146,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     for _ in tqdm(
         range(args.start_pool // 8 if first < args.steps else 1), desc="first clips", mininterval=5
     ):
-        pool.add(8)
+        pool.add(8, LESSONS * (first < args.lessons_until))
     precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
@@ -156,11 +161,12 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * pace(step, args.steps)
-        pool.add(args.fresh)
+        lesson = step < args.lessons_until
+        pool.add(args.fresh, LESSONS * lesson)
         generator = torch.Generator().manual_seed(args.seed * 7919 + step)
         batch, frames = _batch(pool, step, args, generator)
         with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator)
+            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -214,6 +220,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--steps", type=int, default=2850)
+    parser.add_argument(
+        "--lessons-until", type=int, default=1200, help="steps in which motions' words come first"
+    )
     parser.add_argument(
         "--thin-until", type=float, default=0.75, help="share of the steps with thinned clips"
     )
