@@ -72,8 +72,8 @@ class InversionSettings(Settings):
     noise_levels: int = 2
     """Noise levels learnt from in each step, as one batch."""
     loss: Literal["plain", "debiased", "changes"] = "plain"
-    """plain: squared error. debiased: the same on differences from a random anchor frame is added. changes: of
-    the error only what changes from frame to frame."""
+    """plain: squared error. debiased: that on differences from a random anchor frame is added. changes: only
+    what of the error changes from frame to frame."""
     shuffle_looks: bool = False
     """Learn under a random colour matrix with sign flips, drawn anew each time, with an empty prompt."""
     hybrid: bool = False
