@@ -19,7 +19,7 @@ TURN_DOWN = (
     "The memory is not enough for this: turn down the frames, the picture's size or the noise levels, "
     "or turn on checkpointing while learning."
 )
-REFUSALS = ("can't allocate memory", "not enough memory", "ALLOC_FAILED", "CUDA out of memory")
+REFUSALS = ("can't allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
 """What torch says, on a processor and on a GPU, when a RuntimeError is a lack of memory."""
 
 HALF = "half precision"

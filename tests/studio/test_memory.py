@@ -7,6 +7,7 @@ import weakref
 import pytest
 import torch
 
+from motion_studio.cli.main import main
 from motion_studio.errors import OutOfMemory
 from motion_studio.studio import memory
 from motion_studio.studio.events import Done, Progress
@@ -105,3 +106,13 @@ def test_every_lack_of_memory_is_one_line(error):
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="shapes"), within_memory():
         raise RuntimeError("shapes do not match")
+
+
+def test_a_command_out_of_memory_ends_in_one_line(monkeypatch, capsys):
+    def table(*_args):
+        torch.empty(IMPOSSIBLE, dtype=torch.uint8)
+
+    monkeypatch.setattr("motion_studio.cli.looking.table", table)
+    assert main(["bases"]) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: {memory.TURN_DOWN}\n"
