@@ -71,6 +71,9 @@ class InversionSettings(Settings):
     """Adam's rate at the first step; it falls to zero along a cosine."""
     noise_levels: int = 2
     """Noise levels learnt from in each step, as one batch."""
+    noise_bias: float = 1.0
+    """Exponent on the noise levels, shares of the schedule: 1 draws them evenly, below 1 more of the high
+    ones, at which a model decides what goes where."""
     loss: Literal["plain", "debiased", "changes"] = "plain"
     """plain: squared error. debiased: that on differences from a random anchor frame is added. changes: only
     what of the error changes from frame to frame."""
@@ -94,6 +97,7 @@ class InversionSettings(Settings):
         "steps": (1, 5000),
         "learning_rate": (1e-6, 10.0),
         "noise_levels": (1, 64),
+        "noise_bias": (0.05, 4.0),
         "seed": (0, 2**63 - 1),
         "preview_every": (0, 5000),
     }

@@ -153,9 +153,10 @@ class _Learner:
         return Clip(backbone.decode(latents), backbone.fps)
 
     def _predict(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """The model's output for the latents at random noise levels, one from each part of their range."""
+        """The model's output at random noise levels, one from each part of their range, bent by the bias."""
         count, process = self.settings.noise_levels, self.backbone.process
         share = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
+        share = share**self.settings.noise_bias
         t = process.schedule.times(share)
         clean = latents.expand(count, -1, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=self.generator).to(latents)
