@@ -130,3 +130,4 @@ def test_locality():
     assert locality(torch.eye(8)) == pytest.approx(1)
     assert locality(torch.full((8, 8), 1 / 8)) == pytest.approx(0, abs=1e-6)
     assert locality(columns) < 0
+    assert locality(torch.full((2, 2), 0.5)) == 0
