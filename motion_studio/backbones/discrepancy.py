@@ -57,7 +57,7 @@ def attention_maps(
 
 
 def locality(attention: Tensor) -> float:
-    """How much more than evenly a map (N, N) looks at neighbouring frames: 1 only there, below 0 away, 0 for two."""
+    """How much more than evenly a map (N, N) looks at neighbouring frames: 1 only there, below 0 away."""
     near = torch.ones_like(attention).tril(NEAR).triu(-NEAR)
     even = float(near.mean())
     if even == 1:  # all frames are neighbours
