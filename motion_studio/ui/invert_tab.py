@@ -64,7 +64,7 @@ class InvertTab:
         names = sorted(preset_names(), key=lambda name: list(WORDS["presets"]).index(name))
         choices = [(WORDS["presets"][name], name) for name in names]
         self.preset = gr.Radio(choices, value=names[0], label=WORDS["preset"], elem_id="invert-preset")
-        self.measured = gr.HTML(pictures.measured(names[0]), padding=False)
+        self.measured = gr.HTML(pictures.measured(names[0]), apply_default_css=False)
         usual = preset(names[0])
         with gr.Accordion(WORDS["more"], open=False), gr.Row():
             self.fit = gr.Radio(WORDS["fits"], value="crop", label=WORDS["fit"])
