@@ -16,6 +16,7 @@ from torch import Tensor
 
 from motion_studio.errors import MotionFileError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.motion.factors import compacted
 
 MAX_BYTES = 4 << 30
 MAX_ENTRIES = 2000
@@ -45,7 +46,7 @@ def read_embed_file(
             raise MotionFileError(f"{path.name} holds {match['block']}.{match['part']} twice.")
         parts[match["part"]] = tensor
     sites: dict[str, SiteEmbedding] = {}
-    whole = moving = lost = lost_moving = 0.0
+    kept = whole = moving = lost_moving = 0.0
     for block, parts in blocks.items():
         qk = _learnt(parts.get("pos_embed"), f"{block}.pos_embed", frames, places=1)[0]
         for layer in ("attn1", "attn2"):
@@ -58,11 +59,14 @@ def read_embed_file(
                     f"{name}.vSpatial has {len(v)} places of {v.shape[2]} channels; {base} has grids of "
                     f"{allowed}, and the block's pos_embed has {qk.shape[1]} channels."
                 )
-            sites[name] = SiteEmbedding(qk, *_factored(v, rank), grid)
-            rest = v - sites[name].v()
-            whole, lost = whole + _energy(v), lost + _energy(rest)
-            moving, lost_moving = moving + _energy(_centred(v)), lost_moving + _energy(_centred(rest))
-    kept, kept_moving = (1 - a / b if b else 1.0 for a, b in ((lost, whole), (lost_moving, moving)))
+            # A dense v is a factored one with a picture for each place.
+            dense = SiteEmbedding(qk, torch.eye(len(v))[None], v, grid)
+            sites[name], kept_here, whole_here = compacted(dense, rank)
+            kept, whole = kept + kept_here, whole + whole_here
+            moving += _energy(_centred(v))
+            lost_moving += _energy(_centred(v - sites[name].v()))
+    kept = kept / whole if whole else 1.0
+    kept_moving = 1 - lost_moving / moving if moving else 1.0
     entry = {"op": "import", "rank": rank, "kept": round(kept, 6), "kept_moving": round(kept_moving, 6)}
     info = MotionInfo(base=base, lineage=[{"operation": entry, "parents": []}])
     return Motion(sites, info), kept, kept_moving
@@ -116,21 +120,6 @@ def _learnt(tensor: Tensor | None, name: str, frames: int, places: int | None = 
     if not learnt.isfinite().all():
         raise MotionFileError(f"{name} holds values that are not finite numbers.")
     return learnt
-
-
-def _factored(v: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """`space` (1, P, r) and `time` (r, N, C) of the truncated SVD of v (P, N, C).
-
-    Taken through v vᵀ, since v is hundreds of times wider than high.
-    """
-    flat = v.flatten(1).double()
-    _, vectors = torch.linalg.eigh(flat @ flat.T)
-    basis = vectors[:, -rank:].flip(1)
-    time = basis.T @ flat
-    # Both factors of a size, as they are when they are learnt.
-    size = time.norm(dim=1).clamp(min=1e-12).sqrt()
-    time = (time / size[:, None]).reshape(-1, *v.shape[1:])
-    return (basis * size)[None].float(), time.float()
 
 
 def _centred(v: Tensor) -> Tensor:
