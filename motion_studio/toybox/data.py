@@ -18,6 +18,7 @@ NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
 TAUGHT = [name for name in MOVES if name not in ("free", "still")] + ["straight"] * 3
+"""What lessons are drawn from; straight motions have the most names."""
 
 
 def seeded(rng: np.random.Generator) -> torch.Generator:

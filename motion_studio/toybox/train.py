@@ -219,7 +219,7 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "assets" / "toybox", help="where the pipeline goes"
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
-    parser.add_argument("--steps", type=int, default=2850)
+    parser.add_argument("--steps", type=int, default=7200)
     parser.add_argument(
         "--lessons-until", type=int, default=1200, help="steps in which motions' words come first"
     )
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
-    parser.add_argument("--autoencoder-steps", type=int, default=1250)
+    parser.add_argument("--autoencoder-steps", type=int, default=2950)
     parser.add_argument("--decoder-steps", type=int, default=600, help="steps on the decoder alone, last")
     parser.add_argument("--start-pool", type=int, default=1000, help="clips before the first step")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
