@@ -101,6 +101,7 @@ class PlaceOperation(Operation):
         raise NotImplementedError
 
     def apply(self, motion: Motion) -> Motion:
+        """The motion with its pictures, path and camera moved; IncompatibleMotion if it has none."""
         require_places(self.op, motion)
         path = motion.path()
         affine = self.affine(motion.frames, motion.aspect, path)
@@ -115,6 +116,7 @@ class PlaceOperation(Operation):
         return self._derived(motion, sites, None if path is None else _moved(affine, path), camera)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
+        """The path (N, 2) moved by the maps."""
         path = checked_path(path)
         return _moved(self.affine(len(path), aspect, path), path)
 

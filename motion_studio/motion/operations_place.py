@@ -141,6 +141,7 @@ class Mask(Operation):
             )
 
     def apply(self, motion: Motion) -> Motion:
+        """The motion with its pictures faded out beyond the region; InputError for one off the picture."""
         require_places(self.op, motion)
         aspect = motion.aspect
         if self.y1 > aspect + 1e-6:
@@ -155,6 +156,7 @@ class Mask(Operation):
         return self._derived(motion, sites, motion.path(), motion.camera())
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
+        """The path (N, 2) as it is: what is left of the motion goes where it went."""
         return checked_path(path)
 
     def _side(self, low: float, high: float, cells: int, size: float) -> Tensor:
