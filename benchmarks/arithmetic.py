@@ -16,7 +16,8 @@ from common import finish, held_out, markdown, other_looks, save, summary, throu
 from torch import Tensor
 from tqdm import tqdm
 
-from motion_studio.backbones.base import Backbone, load
+from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import blend, operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks

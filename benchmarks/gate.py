@@ -10,7 +10,7 @@ import numpy as np
 from common import finish, markdown, save
 from tqdm import tqdm
 
-from motion_studio.backbones.base import load
+from motion_studio.backbones.registry import load
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.generate import generate
 from motion_studio.toybox.motions import MOVES

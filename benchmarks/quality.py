@@ -18,7 +18,8 @@ import torch
 from common import KINDS, finish, held_out, markdown, other_looks, save, summary, through_a_file
 from tqdm import tqdm
 
-from motion_studio.backbones.base import Backbone, load
+from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.registry import load
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.operations_time import Reverse
 from motion_studio.settings import FIGURES, GenerationSettings, preset

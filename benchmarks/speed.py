@@ -23,8 +23,9 @@ import torch
 from common import finish, markdown, save
 from tqdm import tqdm
 
-from motion_studio.backbones.base import Backbone, load
+from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import checkpointed, kept_for_backward
+from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import blend
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import GenerationSettings, InversionSettings

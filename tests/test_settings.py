@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from motion_studio.backbones.base import load
+from motion_studio.backbones.registry import load
 from motion_studio.errors import SettingsError
 from motion_studio.settings import GenerationSettings, InversionSettings, preset, preset_figures, preset_names
 
@@ -59,6 +59,5 @@ def test_presets():
 
 def test_the_figures_shown_were_taken_on_the_weights_that_ship():
     shown = preset_figures()
-    if shown:
-        assert shown["weights"] == load("toybox").weights_hash
-        assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 6
+    assert shown["weights"] == load("toybox").weights_hash
+    assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 12

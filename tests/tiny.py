@@ -34,8 +34,9 @@ from transformers import (
 )
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
-from motion_studio.backbones.base import Backbone, BaseSpec
+from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.latte import LatteBackbone
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.backbones.wan import WanBackbone
 

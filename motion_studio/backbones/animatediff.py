@@ -5,7 +5,7 @@ from __future__ import annotations
 from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter
 from torch import Tensor
 
-from motion_studio.backbones.base import BaseSpec
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet import UNetBackbone, loading
 
 ADAPTED = {"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1}

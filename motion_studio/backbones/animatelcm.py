@@ -9,8 +9,8 @@ from diffusers import LCMScheduler
 from torch import Tensor
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone, pipeline
-from motion_studio.backbones.base import BaseSpec
 from motion_studio.backbones.hub import repo_and_file
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet import precision
 
 LORA_SCALE = 0.8

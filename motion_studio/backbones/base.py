@@ -15,7 +15,7 @@ from torch import Tensor
 
 from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
 from motion_studio.backbones.process import process_of
-from motion_studio.backbones.registry import BASES, BaseSpec, load
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.errors import IncompatibleMotion, SettingsError
 from motion_studio.motion.arithmetic import resampled
 from motion_studio.motion.embedding import Looks, Motion
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 Processors = dict[str, MotionProcessor]
 KEPT_PROMPTS = 256
-
-__all__ = ["BASES", "Backbone", "BaseSpec", "Processors", "load"]
 
 
 class Backbone(ABC):

@@ -8,9 +8,9 @@ import torch
 from diffusers import LattePipeline
 from torch import Tensor
 
-from motion_studio.backbones.base import BaseSpec
 from motion_studio.backbones.injection import Site
 from motion_studio.backbones.pictures import PictureBackbone
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
 from motion_studio.backbones.unet import loading
 from motion_studio.errors import SettingsError

@@ -29,19 +29,19 @@ class BaseSpec:
     frames: int
     height: int
     width: int
-    fps: float
     size_mb: int
     """Size of its weights on disk."""
-    looks: Looks
-    """The way of taking looks out of v that keeps its motion best."""
     guidance: float
     """The scale of classifier-free guidance that suits it."""
-    sample_prompt: str
-    """The prompt of the sample that evolves while a motion is learnt."""
     module: str
     """The module here whose `load(spec, device)` makes the Backbone."""
     max_frames: int
     """The most frames it can attend over at once."""
+    fps: float = 8
+    looks: Looks = "difference"
+    """The way of taking looks out of v that keeps its motion best; by default the paper's."""
+    sample_prompt: str = "a dog runs on a beach"
+    """The prompt of the sample that evolves while a motion is learnt."""
     memory_mb: int = 1000
     """Memory that making a clip of its own size takes, the weights included."""
     steps: int = 20
@@ -65,7 +65,6 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=64,
         width=64,
-        fps=8,
         size_mb=16,
         looks="centre",
         guidance=4.0,
@@ -81,11 +80,8 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=512,
         width=512,
-        fps=8,
         size_mb=5900,
-        looks="difference",
         guidance=7.5,
-        sample_prompt="a dog runs on a beach",
         module="animatediff",
         max_frames=32,
         memory_mb=12000,
@@ -100,11 +96,8 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=512,
         width=512,
-        fps=8,
         size_mb=6200,
-        looks="difference",
         guidance=1.5,
-        sample_prompt="a dog runs on a beach",
         module="animatelcm",
         max_frames=32,
         memory_mb=12000,
@@ -123,11 +116,8 @@ BASES: dict[str, BaseSpec] = {
         frames=24,
         height=320,
         width=576,
-        fps=8,
         size_mb=3700,
-        looks="difference",
         guidance=12.0,
-        sample_prompt="a dog runs on a beach",
         module="unet3d",
         max_frames=64,
         memory_mb=8000,
@@ -143,11 +133,8 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=256,
         width=256,
-        fps=8,
         size_mb=7400,
-        looks="difference",
         guidance=9.0,
-        sample_prompt="a dog runs on a beach",
         module="unet3d",
         max_frames=64,
         memory_mb=6000,
@@ -161,11 +148,8 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=320,
         width=512,
-        fps=8,
         size_mb=3700,
-        looks="difference",
         guidance=12.0,
-        sample_prompt="a dog runs on a beach",
         module="unet3d",
         max_frames=64,
         memory_mb=8000,
@@ -181,11 +165,8 @@ BASES: dict[str, BaseSpec] = {
         frames=16,
         height=512,
         width=512,
-        fps=8,
         size_mb=24000,
-        looks="difference",
         guidance=7.5,
-        sample_prompt="a dog runs on a beach",
         module="latte",
         max_frames=16,
         memory_mb=18000,
@@ -201,9 +182,7 @@ BASES: dict[str, BaseSpec] = {
         width=832,
         fps=16,
         size_mb=29000,
-        looks="difference",
         guidance=5.0,
-        sample_prompt="a dog runs on a beach",
         module="wan",
         max_frames=81,
         memory_mb=20000,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone, pipeline
-from motion_studio.backbones.base import BaseSpec
 from motion_studio.backbones.hub import INDEX
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.errors import InputError
 
 

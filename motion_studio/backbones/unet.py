@@ -10,9 +10,9 @@ from diffusers.utils import logging as diffusers_logging
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from motion_studio.backbones.base import BaseSpec
 from motion_studio.backbones.injection import Site
 from motion_studio.backbones.pictures import PictureBackbone
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.sites import find_sites, temporal_attention
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
 

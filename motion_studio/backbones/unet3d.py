@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusers import TextToVideoSDPipeline, UNet3DConditionModel
 
-from motion_studio.backbones.base import BaseSpec
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet import UNetBackbone, loading
 
 

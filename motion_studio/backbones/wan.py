@@ -13,8 +13,9 @@ from diffusers import WanPipeline
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from motion_studio.backbones.base import Backbone, BaseSpec
+from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.injection import MotionProcessor, Site, attention
+from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
 from motion_studio.backbones.unet import loading
 from motion_studio.errors import SettingsError

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import torch
 
-from motion_studio.backbones.base import Backbone, load
+from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import learning_bytes
 from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
 from motion_studio.backbones.pictures import PictureBackbone
-from motion_studio.backbones.registry import find
+from motion_studio.backbones.registry import find, load
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.memory import (
     CHECKPOINTING,

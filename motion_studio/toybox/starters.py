@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from motion_studio.backbones.base import load
+from motion_studio.backbones.registry import load
 from motion_studio.settings import preset
 from motion_studio.studio.events import Done
 from motion_studio.studio.invert import invert

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.base import BASES
+from motion_studio.backbones.registry import BASES
 from motion_studio.errors import MotionStudioError
 from motion_studio.studio.studio import DEFAULT_BASE, Studio
 from motion_studio.ui import components, text, theme, work

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.base import BASES
+from motion_studio.backbones.registry import BASES
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import GenerationSettings

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_studio.backbones.base import BASES
+from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
 from motion_studio.studio.motion_file import read_motion, write_motion
 from motion_studio.video.clip import Clip

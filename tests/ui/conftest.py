@@ -12,7 +12,7 @@ import torch
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
-from motion_studio.backbones.base import BASES
+from motion_studio.backbones.registry import BASES
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.library import save_reference
 from motion_studio.studio.motion_file import write_motion
