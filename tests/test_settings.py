@@ -60,4 +60,4 @@ def test_presets():
 def test_the_figures_shown_were_taken_on_the_weights_that_ship():
     shown = preset_figures()
     assert shown["weights"] == load("toybox").weights_hash
-    assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 6
+    assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 12
