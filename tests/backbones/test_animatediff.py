@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import tiny_backbone, tiny_pipeline
 
-from motion_studio.backbones import base, toybox
+from motion_studio.backbones import registry, toybox
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.spatial_lora import spatial_lora
@@ -65,11 +65,11 @@ def test_the_hash_is_of_the_weights_alone():
 
 def test_the_registry():
     with pytest.raises(SettingsError, match="toybox"):
-        base.load("tyobox")
+        registry.load("tyobox")
 
 
 def test_loading_from_a_folder(tmp_path, backbone):
-    spec = base.BASES["toybox"]
+    spec = registry.BASES["toybox"]
     with pytest.raises(InputError, match="make assets"):
         toybox.load(replace(spec, repo=str(tmp_path / "none")), "cpu")
     pipe = tiny_pipeline()
