@@ -36,6 +36,17 @@ def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
     return torch.cat(out)
 
 
+def drill_clip(seed: int) -> tuple[Tensor, str, Tensor]:
+    """Return one clip as `training_clip` does: its object crosses a plain ground on a line, and says so."""
+    rng = np.random.default_rng([seed, 2])
+    while True:
+        scene = sample_scene(int(rng.integers(HELD_OUT)), move="straight", camera="none")
+        if np.ptp(scene.things[0].path, axis=0).max() >= 0.25:
+            break
+    scene = replace(scene, ground=replace(scene.ground, pattern="plain"))
+    return render(scene).frames, caption(scene), torch.from_numpy(mask(scene, 16))
+
+
 def training_clip(seed: int, lesson: bool = False) -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
 
@@ -70,15 +81,13 @@ class LatentPool:
         self.clips: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @torch.no_grad()
-    def add(self, count: int, lessons: float = 0.0) -> None:
+    def add(self, count: int, lessons: float = 0.0, drill: bool = False) -> None:
         """Render and encode `count` new clips; past `size` they take the place of random old ones.
 
-        `lessons` is the share of those that only teach the words of motions.
+        `lessons` is the share of those that only teach the words of motions; with `drill` all are drills.
         """
-        drawn = [
-            training_clip(int(self.rng.integers(HELD_OUT)), self.rng.uniform() < lessons)
-            for _ in range(count)
-        ]
+        seeds = [int(self.rng.integers(HELD_OUT)) for _ in range(count)]
+        drawn = [drill_clip(s) if drill else training_clip(s, self.rng.uniform() < lessons) for s in seeds]
         clips, texts, covers = zip(*drawn, strict=True)
         frames = torch.cat(clips) * 2 - 1
         device = next(self.vae.parameters()).device

@@ -56,17 +56,21 @@ def loss_of(
     alphas: Tensor,
     generator: torch.Generator,
     lesson: bool = False,
+    drill: bool = False,
 ) -> Tensor:
     """Return the squared error of v at a noise level drawn for each clip, changes and objects weighted up.
 
     Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
     The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
-    everywhere. In a `lesson` half of the clips are drowned in noise, where only words say what moves.
+    everywhere. In a `lesson` half of the clips are drowned in noise, where only words say what moves; in a
+    `drill` all are nothing but noise.
     """
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
     if lesson:
         level[::2] = 1 - 0.25 * level[::2]
+    if drill:
+        level = torch.ones(count)
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -95,9 +99,9 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
     return min(times, key=times.get)
 
 
-def pace(step: int, steps: int) -> float:
-    """Return the factor of the learning rate: a short rise, level, and a fall over the last three tenths."""
-    return min(1.0, (step + 1) / 150, (steps - step) / (0.3 * steps))
+def pace(step: int, steps: int, fall: float) -> float:
+    """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`."""
+    return min(1.0, (step + 1) / 150, (steps - step) / (fall * steps))
 
 
 def autoencoder(
@@ -143,10 +147,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
     pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + first)
-    for _ in tqdm(
-        range(args.start_pool // 8 if first < args.steps else 1), desc="first clips", mininterval=5
-    ):
-        pool.add(8, LESSONS * (first < args.lessons_until))
+    _fill(pool, args, first)
     precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
@@ -160,13 +161,16 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     began, losses = time.time(), []
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate * pace(step, args.steps)
-        lesson = step < args.lessons_until
-        pool.add(args.fresh, LESSONS * lesson)
+            group["lr"] = args.learning_rate * pace(step, args.steps, args.fall)
+        drill, lesson = step < args.drills_until, step < args.lessons_until
+        if step == args.drills_until and step > first:
+            pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + step)
+            _fill(pool, args, step)
+        pool.add(args.fresh, LESSONS * lesson, drill)
         generator = torch.Generator().manual_seed(args.seed * 7919 + step)
         batch, frames = _batch(pool, step, args, generator)
         with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson)
+            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson, drill)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -182,6 +186,13 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
             done.write_text(str(step + 1))
             _export(pipe, average.module, args.work / "pipeline")
     return average.module
+
+
+def _fill(pool: LatentPool, args: argparse.Namespace, step: int) -> None:
+    """Give an empty pool the clips that training from `step` on begins with."""
+    count = args.start_pool // 8 if step < args.steps else 1
+    for _ in tqdm(range(count), desc="first clips", mininterval=5):
+        pool.add(8, LESSONS * (step < args.lessons_until), step < args.drills_until)
 
 
 def _batch(
@@ -223,6 +234,10 @@ def main() -> None:
     parser.add_argument(
         "--lessons-until", type=int, default=1200, help="steps in which motions' words come first"
     )
+    parser.add_argument(
+        "--drills-until", type=int, default=400, help="steps on one motion in full noise, before all else"
+    )
+    parser.add_argument("--fall", type=float, default=0.3, help="share of steps in which the rate falls")
     parser.add_argument(
         "--thin-until", type=float, default=0.75, help="share of the steps with thinned clips"
     )

@@ -8,8 +8,15 @@ import sys
 import pytest
 import torch
 
-from motion_studio.backbones.toybox_build import at_frames, build, build_tokenizer
-from motion_studio.toybox.data import LatentPool, training_clip
+from motion_studio.backbones.toybox_build import (
+    TEXT_WIDTH,
+    at_frames,
+    build,
+    build_tokenizer,
+    build_unet,
+    see_time,
+)
+from motion_studio.toybox.data import LatentPool, drill_clip, training_clip
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
 from motion_studio.toybox.train import OBJECT_WEIGHT, loss_of, main, pace
 
@@ -100,8 +107,55 @@ def test_thinned_clips_stand_at_their_own_times(pipe):
 
 
 def test_the_rate_rises_and_falls():
-    assert pace(0, 1000) < 0.01 and pace(400, 1000) == 1
-    assert pace(999, 1000) == pytest.approx(1 / 300)
+    assert pace(0, 1000, 0.3) < 0.01 and pace(400, 1000, 0.3) == 1
+    assert pace(999, 1000, 0.3) == pytest.approx(1 / 300)
+    assert pace(850, 1000, 0.1) == 1
+
+
+def test_drills_cross_the_picture_and_say_where_to():
+    for seed in range(5):
+        frames, text, cover = drill_clip(seed)
+        assert frames.shape == (16, 3, 64, 64) and " moving " in text and " on plain " in text
+        across = torch.arange(16.0)
+        x, y = ((cover.sum(dim) * across).sum(1) / cover.sum((1, 2)) for dim in (1, 2))
+        assert max(x.max() - x.min(), y.max() - y.min()) > 0.2 * 16
+        words = text.split(" moving ")[1].split(" on ")[0].split()
+        assert ("right" in words) <= bool(x[-1] > x[0]) and ("left" in words) <= bool(x[-1] < x[0])
+
+
+def test_drills_are_nothing_but_noise():
+    latents, alphas = torch.ones(4, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
+    seen = []
+
+    def model(noisy, timestep, ids):
+        seen.append((noisy, timestep))
+        return noisy
+
+    args = (latents, torch.zeros(4, 4), torch.zeros(4, 3, 2, 2), alphas)
+    loss_of(model, *args, torch.Generator().manual_seed(0), drill=True)
+    assert seen[0][1].tolist() == [9] * 4 and seen[0][0].mean().abs() < 0.5
+    loss_of(model, *args, torch.Generator().manual_seed(0))
+    assert seen[1][1].min() < 9
+
+
+def test_a_new_model_can_tell_frames_apart_where_words_are_read():
+    def spread(unet) -> float:
+        held = {}
+        block = unet.mid_block.motion_modules[0].transformer_blocks[0]
+        hook = block.attn2.register_forward_hook(lambda _, __, out: held.update(out=out))
+        with torch.no_grad():
+            same = torch.randn(1, 8, 1, 16, 16, generator=torch.Generator().manual_seed(0)).expand(
+                -1, -1, 8, -1, -1
+            )
+            unet(same, 999, encoder_hidden_states=torch.zeros(8, 3, TEXT_WIDTH))
+        hook.remove()
+        return held["out"].std(1).mean().item()
+
+    torch.manual_seed(0)
+    unet = build_unet(TEXT_WIDTH).eval()
+    before = spread(unet)
+    see_time(unet)
+    assert spread(unet) > 4 * before
 
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -115,6 +169,8 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
             "2",
             "--thin-until",
             "0.5",
+            "--drills-until",
+            "3",
             "--start-pool",
             "8",
             "--fresh",
