@@ -246,3 +246,4 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen at (%(default)s)")
     _add_data(parser)
+    _add_base(parser)

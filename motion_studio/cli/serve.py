@@ -9,4 +9,4 @@ from motion_studio.ui import app
 
 def serve(arguments: argparse.Namespace) -> None:
     """Open the studio and keep it open until interrupted."""
-    app.serve(arguments.host, arguments.port, arguments.data)
+    app.serve(arguments.host, arguments.port, arguments.data, arguments.base, arguments.device)

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
+from motion_studio.backbones.registry import find
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Done, Event, Progress
 from motion_studio.studio.invert import invert
@@ -21,28 +22,38 @@ DEFAULT_BASE = "toybox"
 
 
 class Studio:
-    """Models, library and jobs over one data folder (None: $MOTION_STUDIO_DATA or ~/.motion-studio)."""
+    """Models, library and jobs over one data folder (None: $MOTION_STUDIO_DATA or ~/.motion-studio).
 
-    def __init__(self, data: str | Path | None = None, device: str | None = None):
+    `base` names the base model that its page works with, as `registry.find` knows it; raises what that does.
+    """
+
+    def __init__(self, data: str | Path | None = None, device: str | None = None, base: str = DEFAULT_BASE):
+        self.base = find(base)
+        self._name = base  # as the manager knows it; a folder's spec has but the last of its path
         self.library = Library(data)
         self.jobs = Jobs(self.library.root / "jobs.sqlite")
         self.manager = Manager(device)
 
-    def invert(
-        self, base: str, clip: Clip, settings: InversionSettings, prompt: str = "", title: str = ""
-    ) -> Job:
+    def warm(self) -> None:
+        """Load the base model now. Raises what `registry.load` does."""
+        self.manager.backbone(self._name)
+
+    def levers(self) -> list[str]:
+        """What saves memory on the base model, in words; nothing before it is loaded."""
+        return self.manager.levers(self._name)
+
+    def invert(self, clip: Clip, settings: InversionSettings, prompt: str = "", title: str = "") -> Job:
         """Queue the learning of a clip's motion; the job's result is a Motion, not yet in the library."""
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield Progress(0, settings.steps, "Loading the base model")
-            with self.manager.using(base) as backbone:
+            with self.manager.using(self._name) as backbone:
                 yield from invert(backbone, clip, settings, prompt, cancel, stop)
 
         return self.jobs.submit("invert", title or prompt or "A clip", make)
 
     def generate(
         self,
-        base: str,
         settings: GenerationSettings,
         mix: Mix | None = None,
         reference: Clip | None = None,
@@ -57,7 +68,7 @@ class Studio:
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield Progress(0, settings.steps, "Loading the base model")
-            with self.manager.using(base) as backbone:
+            with self.manager.using(self._name) as backbone:
                 events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
                 for event in events:
                     if keep and isinstance(event, Done):

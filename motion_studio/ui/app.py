@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.registry import BASES
 from motion_studio.errors import MotionStudioError
 from motion_studio.studio.studio import DEFAULT_BASE, Studio
 from motion_studio.ui import components, text, theme, work
@@ -30,15 +29,15 @@ MASTHEAD = (
 class Warmth:
     """Loads the base model in the background as the studio opens, and says how far it is."""
 
-    def __init__(self, studio: Studio, base: str = DEFAULT_BASE):
-        self.title = BASES[base].title.split(":")[0]
+    def __init__(self, studio: Studio):
+        self.title = studio.base.title.split(":")[0]
         self.state, self.error = "loading", ""
-        self._studio, self._base = studio, base
+        self._studio = studio
         threading.Thread(target=self._load, name="warmth", daemon=True).start()
 
     def _load(self) -> None:
         try:
-            self._studio.manager.backbone(self._base)
+            self._studio.warm()
             self.state = "ready"
         except MotionStudioError as error:
             self.state, self.error = "failed", work.one_line(error)
@@ -47,6 +46,8 @@ class Warmth:
         """The page's head with the base model's state."""
         words = {"loading": text.BASE_LOADING, "ready": text.BASE_READY, "failed": text.BASE_FAILED}
         line = words[self.state].format(base=escape(self.title), error=self.error)
+        if saving := self._studio.levers():
+            line += escape(text.BASE_LEVERS.format(levers=", ".join(saving)))
         return MASTHEAD.format(base=f'<div class="base {self.state}"><i></i><span>{line}</span></div>')
 
     def look(self) -> tuple[str, gr.Timer]:
@@ -84,9 +85,16 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def serve(host: str = "127.0.0.1", port: int = 7860, data: str | None = None, browser: bool = False) -> None:
-    """Open the studio over a data folder at an address, until interrupted; `browser` opens one too."""
-    studio = Studio(data)
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    data: str | None = None,
+    base: str = DEFAULT_BASE,
+    device: str | None = None,
+    browser: bool = False,
+) -> None:
+    """Open the studio on a base model and a data folder, until interrupted; `browser` opens one too."""
+    studio = Studio(data, device, base)
     page = build(studio)
     try:
         launch(page, studio, server_name=host, server_port=port, inbrowser=browser)

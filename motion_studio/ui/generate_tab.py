@@ -8,13 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.registry import BASES
 from motion_studio.errors import InputError
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.render import Recipe
-from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.studio.studio import Studio
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.work import friendly
 from motion_studio.video.files import read_recipe
@@ -31,7 +30,7 @@ class GenerateTab:
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
-        self.spec = BASES[DEFAULT_BASE]
+        self.spec = studio.base
         self.motions: dict[str, str] = {}  # of the jobs that this page started
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False):
@@ -42,12 +41,12 @@ class GenerateTab:
 
     def _choices(self) -> None:
         prompt = gr.Textbox(
-            WORDS["prompt_value"],
+            self.spec.sample_prompt,
             label=WORDS["prompt"],
             placeholder=WORDS["prompt_placeholder"],
             max_length=400,
         )
-        self.motion = components.cards(self._cards(), shelf.first(self.library), elem_id="generate-motions")
+        self.motion = components.cards(self._cards(), self._first(), elem_id="generate-motions")
         with gr.Row():
             strength = gr.Slider(
                 -1, 1.5, 1.0, step=0.05, label=WORDS["strength"], info=WORDS["strength_info"], scale=3
@@ -59,7 +58,7 @@ class GenerateTab:
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():
-                steps = gr.Slider(4, 50, 20, step=1, label=WORDS["steps"], min_width=140)
+                steps = gr.Slider(4, 50, self.spec.steps, step=1, label=WORDS["steps"], min_width=140)
                 guidance = gr.Slider(
                     1, 12, self.spec.guidance, step=0.5, label=WORDS["guidance"], min_width=140
                 )
@@ -80,7 +79,7 @@ class GenerateTab:
         }
 
     def _screen(self) -> None:
-        self.player = components.player(*self._views(shelf.first(self.library)), elem_id="generate-player")
+        self.player = components.player(*self._views(self._first()), elem_id="generate-player")
         self.watch = work.Watch(self.studio.jobs, "generate")
         self.carried = gr.HTML(apply_default_css=False)
         with gr.Row():
@@ -137,9 +136,12 @@ class GenerateTab:
         """An update of the cards with what is in the library now."""
         return gr.HTML(cards=self._cards())
 
+    def _first(self) -> str:
+        return shelf.first(self.library, self.spec.name)
+
     def _cards(self) -> list[dict[str, Any]]:
         none = {"name": "", "title": WORDS["no_motion"], "note": WORDS["no_motion_note"], "mark": "∅"}
-        return [*shelf.motion_cards(self.library), none]
+        return [*shelf.motion_cards(self.library, self.spec.name), none]
 
     def _recent(self) -> Any:
         return gr.HTML(cards=shelf.render_cards(self.library), value="")
@@ -169,7 +171,7 @@ class GenerateTab:
         settings = GenerationSettings(**given)
         mix = Mix((Track(motion),)) if motion else None
         reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
-        job = self.studio.generate(self.spec.name, settings, mix, reference, preview_every=PREVIEW_EVERY)
+        job = self.studio.generate(settings, mix, reference, preview_every=PREVIEW_EVERY)
         self.motions[job.id] = motion
         blank = components.playing(*self._views(motion))
         return *self.watch.start(job), blank, "", gr.Button(visible=False)
@@ -191,7 +193,7 @@ class GenerateTab:
         title = self.library.entry(motion).title
         self.library.delete(motion)
         gr.Info(WORDS["deleted"].format(title=title))
-        cards, *rest = self.play(shelf.first(self.library))
+        cards, *rest = self.play(self._first())
         return motion, cards, gr.Button(visible=True), *rest
 
     def _undelete(self, trashed: str) -> tuple[Any, ...]:

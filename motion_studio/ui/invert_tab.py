@@ -9,11 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.registry import BASES
 from motion_studio.errors import InputError
 from motion_studio.settings import InversionSettings, preset, preset_names
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.studio.studio import Studio
 from motion_studio.ui import components, pictures, shelf, text, work
 from motion_studio.ui.work import friendly
 from motion_studio.video.clip import Clip, fit
@@ -38,7 +37,7 @@ class InvertTab:
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
-        self.spec = BASES[DEFAULT_BASE]
+        self.spec = studio.base
         self.sources: OrderedDict[str, Source] = OrderedDict()  # by job, outliving the page
         self.path = gr.State("")
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
@@ -165,7 +164,7 @@ class InvertTab:
         start, end = (trim["start"], trim["end"]) if trim else (0.0, None)
         clip = self._fitted(read_clip(path), how, start, end)
         title = pictures.title_of(Path(path))
-        job = self.studio.invert(self.spec.name, clip, settings, prompt.strip(), title)
+        job = self.studio.invert(clip, settings, prompt.strip(), title)
         self.sources[job.id] = Source(clip, title)
         while len(self.sources) > KEPT:
             self.sources.popitem(last=False)

@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.backbones.registry import BASES
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import build
-from motion_studio.studio.studio import DEFAULT_BASE, Studio
+from motion_studio.studio.studio import Studio
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.mix_desk import KNOBS, Desk
 from motion_studio.ui.work import friendly
@@ -40,7 +39,7 @@ class MixTab:
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
-        self.spec = BASES[DEFAULT_BASE]
+        self.spec = studio.base
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
@@ -54,7 +53,7 @@ class MixTab:
         self._tracks()
 
     def _prompt(self) -> None:
-        self.prompt = gr.Textbox(WORDS["prompt_value"], label=WORDS["prompt"], max_length=400)
+        self.prompt = gr.Textbox(self.spec.sample_prompt, label=WORDS["prompt"], max_length=400)
         self.seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
         with gr.Row():
             self.render = gr.Button(WORDS["render"], variant="primary", elem_id="mix-render")
@@ -86,7 +85,7 @@ class MixTab:
                             sliders[key] = self._slider(key)
         self.knobs: dict[str, Any] = {"turn": dial, **toggles, **sliders}
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
-        cards = shelf.motion_cards(self.library)
+        cards = shelf.motion_cards(self.library, self.spec.name)
         self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
 
     def _slider(self, key: str) -> gr.Slider:
@@ -132,7 +131,8 @@ class MixTab:
 
     def shelves(self) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
-        return gr.HTML(cards=shelf.motion_cards(self.library)), gr.HTML(titles=shelf.titles(self.library))
+        cards = shelf.motion_cards(self.library, self.spec.name)
+        return gr.HTML(cards=cards), gr.HTML(titles=shelf.titles(self.library))
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)
@@ -215,7 +215,7 @@ class MixTab:
         settings = GenerationSettings(prompt=prompt, seed=int(seed or 0), steps=steps, guidance=guidance)
         mix, keep = mix_desk.to_mix(desk), kind == "mix"
         return self.studio.generate(
-            self.spec.name, settings, mix, kind=kind, keep=keep, preview_every=PREVIEW_EVERY if keep else 0
+            settings, mix, kind=kind, keep=keep, preview_every=PREVIEW_EVERY if keep else 0
         )
 
     def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:

@@ -20,14 +20,19 @@ CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 RECENT = 12
 
 
-def motion_cards(library: Library) -> list[dict[str, Any]]:
-    """A card a motion that can be read."""
-    return [pictures.card(entry) for entry in library.motions() if not entry.error]
+def motions(library: Library, base: str) -> list[Entry]:
+    """The motions that can be read and, as far as they say, were learnt on that base model."""
+    return [entry for entry in library.motions() if not entry.error and entry.info.base in ("", base)]
 
 
-def first(library: Library) -> str:
+def motion_cards(library: Library, base: str) -> list[dict[str, Any]]:
+    """A card for each of a base model's motions."""
+    return [pictures.card(entry) for entry in motions(library, base)]
+
+
+def first(library: Library, base: str) -> str:
     """The name of the motion to begin with; '' for none."""
-    return next((entry.name for entry in library.motions() if not entry.error), "")
+    return next((entry.name for entry in motions(library, base)), "")
 
 
 def titles(library: Library) -> dict[str, str]:

@@ -6,6 +6,7 @@ TITLE = "Motion Studio"
 TAGLINE = "Record the motion of a clip. Play it on any prompt. Mix motions like audio tracks."
 BASE_LOADING = "{base} is loading…"
 BASE_READY = "{base} is ready"
+BASE_LEVERS = " · {levers}"
 BASE_FAILED = "{base} could not be loaded: {error}"
 
 PLAYER = {
@@ -92,7 +93,6 @@ GENERATE = {
     "lead": "Play a motion on any prompt.",
     "prompt": "Prompt",
     "prompt_placeholder": "a green star on a striped orange ground",
-    "prompt_value": "a green star on a plain purple ground",
     "motion": "Motion",
     "no_motion": "No motion",
     "no_motion_note": "What the base model does on its own",
@@ -169,7 +169,6 @@ MIX = {
     "x": "Across",
     "y": "Down",
     "prompt": "Prompt",
-    "prompt_value": "a yellow heart on a plain blue ground",
     "seed": "Seed",
     "quick": "Preview as I let go",
     "render": "Render",

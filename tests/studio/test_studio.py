@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from motion_studio.errors import InputError, MotionStudioError
+from motion_studio.cli.main import main
+from motion_studio.errors import InputError, MotionStudioError, SettingsError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done
 from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.studio.studio import Studio
+from motion_studio.ui import shelf
 from motion_studio.video.files import read_recipe
-from tests.tiny import tiny_backbone
+from tests.tiny import tiny_backbone, tiny_pipeline
 
 SETTINGS = GenerationSettings("a ball", steps=2, guidance=1.0)
 
@@ -46,7 +50,7 @@ def studio(tmp_path, backbone, monkeypatch):
 
 def test_a_clip_is_made_kept_and_remembered(studio, motion):
     studio.library.save(motion, "Wave")
-    job = studio.generate("tiny", SETTINGS, Mix((Track("wave", 0.5),)), preview_every=1)
+    job = studio.generate(SETTINGS, Mix((Track("wave", 0.5),)), preview_every=1)
     assert job.wait(30), job
     assert job.state == "done", job.error
     assert isinstance(job.result, Render)
@@ -57,14 +61,14 @@ def test_a_clip_is_made_kept_and_remembered(studio, motion):
 
 
 def test_a_quick_preview_is_not_kept(studio):
-    job = studio.generate("tiny", SETTINGS, kind="preview", keep=False)
+    job = studio.generate(SETTINGS, kind="preview", keep=False)
     assert job.wait(30)
     assert (job.kind, job.state, job.result.path) == ("preview", "done", None)
     assert studio.library.renders() == []
 
 
 def test_a_job_with_a_bad_motion_says_so(studio):
-    job = studio.generate("tiny", SETTINGS, Mix((Track("nobody"),)))
+    job = studio.generate(SETTINGS, Mix((Track("nobody"),)))
     assert job.wait(30)
     assert job.state == "failed"
     assert "Track 1 (nobody)" in job.error
@@ -113,3 +117,30 @@ def test_what_is_no_recipe(backbone, motion, change):
     made = rendered(backbone, SETTINGS, Mix((Track("wave"),)), lambda name: motion)
     with pytest.raises(MotionStudioError):
         Recipe.from_json(change(made.recipe))
+
+
+def test_a_studio_stands_on_a_base_of_the_users_own(tmp_path, motion):
+    folder = tmp_path / "mine"
+    tiny_pipeline().save_pretrained(folder)
+    studio = Studio(tmp_path / "data", "cpu", str(folder))
+    try:
+        assert (studio.base.name, studio.levers()) == ("mine", [])
+        studio.warm()
+        job = studio.generate(SETTINGS, kind="preview", keep=False)
+        assert job.wait(30) and job.state == "done", job.error
+        assert job.result.recipe["base"] == "mine"
+        foreign = studio.library.save(motion, "Wave").name
+        info = replace(motion.info, base="mine", title="Own")
+        own = studio.library.save(replace(motion, info=info), "Own").name
+        assert [entry.name for entry in shelf.motions(studio.library, "mine")] == [own]
+        assert [entry.name for entry in shelf.motions(studio.library, "tiny")] == [foreign]
+        assert shelf.first(studio.library, "nobody") == ""
+    finally:
+        studio.close()
+
+
+def test_an_unknown_base_is_refused_at_the_door(tmp_path, capsys, monkeypatch):
+    with pytest.raises(SettingsError, match="known are toybox"):
+        Studio(tmp_path / "data", "cpu", "nobody")
+    assert main(["serve", "--data", str(tmp_path), "--base", "nobody"]) == 2
+    assert "unknown base model 'nobody'" in capsys.readouterr().err
