@@ -144,16 +144,20 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
         timestep_spacing="trailing",
         clip_sample=False,
     )
-    unet = build_unet(TEXT_WIDTH)
-    see_time(unet)
     return AnimateDiffPipeline(
         vae=build_autoencoder(),
         text_encoder=text,
         tokenizer=tokenizer,
-        unet=unet,
+        unet=build_unet(TEXT_WIDTH),
         motion_adapter=None,
         scheduler=scheduler,
     )
+
+
+def reopen(folder: str) -> AnimateDiffPipeline:
+    """Return a pipeline that `export` wrote, in single precision, to be trained on."""
+    pipe = AnimateDiffPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return pipe.to(torch.float32)
 
 
 def plain_attention(unet: UNetMotionModel) -> None:

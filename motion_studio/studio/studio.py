@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from motion_studio.backbones.fetch import fetch, is_here
 from motion_studio.backbones.registry import find
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Done, Event, Progress
@@ -19,6 +20,7 @@ from motion_studio.studio.render import render
 from motion_studio.video.clip import Clip
 
 DEFAULT_BASE = "toybox"
+MB = 10**6
 
 
 class Studio:
@@ -38,6 +40,10 @@ class Studio:
         """Load the base model now. Raises what `registry.load` does."""
         self.manager.backbone(self._name)
 
+    def is_here(self) -> bool:
+        """Whether the base model's files are on this disk; if not, the first job fetches them."""
+        return is_here(self.base)
+
     def levers(self) -> list[str]:
         """What saves memory on the base model, in words; nothing before it is loaded."""
         return self.manager.levers(self._name)
@@ -46,6 +52,7 @@ class Studio:
         """Queue the learning of a clip's motion; the job's result is a Motion, not yet in the library."""
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
+            yield from self._fetched(cancel)
             yield Progress(0, settings.steps, "Loading the base model")
             with self.manager.using(self._name) as backbone:
                 yield from invert(backbone, clip, settings, prompt, cancel, stop)
@@ -67,6 +74,7 @@ class Studio:
         """
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
+            yield from self._fetched(cancel)
             yield Progress(0, settings.steps, "Loading the base model")
             with self.manager.using(self._name) as backbone:
                 events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
@@ -78,6 +86,10 @@ class Studio:
                     yield event
 
         return self.jobs.submit(kind, settings.prompt or "A clip", make)
+
+    def _fetched(self, cancel: threading.Event) -> Iterator[Progress]:
+        for done, total in fetch(self.base, cancel):
+            yield Progress(done // MB, total // MB, f"Fetching {self.base.title.split(':')[0]}, in MB")
 
     def close(self) -> None:
         """Cancel what runs and end the worker."""

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from motion_studio.backbones.toybox_build import at_frames, build, export, plain_attention
+from motion_studio.backbones.toybox_build import (
+    at_frames,
+    build,
+    export,
+    plain_attention,
+    reopen,
+    see_time,
+)
 from motion_studio.toybox.autoencoder import train_autoencoder
 from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.sample import vocabulary
@@ -33,6 +40,8 @@ CHANGE_WEIGHT = 4.0
 it, and none of the still ground, which noise hides and nobody can know."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
+WORDS_KNOWN = 0.17
+"""Share of what moves, explained by words alone, at which the drill ends: the saddle is left behind."""
 
 
 class Denoiser(nn.Module):
@@ -63,7 +72,7 @@ def loss_of(
     Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
     The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
     everywhere. In a `lesson` half of the clips are drowned in noise, where only words say what moves; in a
-    `drill` all are nothing but noise.
+    `drill` all are nothing but noise, and changes count twice as much again.
     """
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
@@ -78,7 +87,8 @@ def loss_of(
     predicted = model(signal * latents + spread * noise, timestep, ids)
     error = predicted.float() - (signal * noise - spread * latents)
     still = error.mean(2, keepdim=True)
-    error = (still.square() + CHANGE_WEIGHT * (error - still).square()).mean(1)
+    weight = 2 * CHANGE_WEIGHT if drill else CHANGE_WEIGHT
+    error = (still.square() + weight * (error - still).square()).mean(1)
     return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
 
 
@@ -99,9 +109,13 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
     return min(times, key=times.get)
 
 
-def pace(step: int, steps: int, fall: float) -> float:
-    """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`."""
-    return min(1.0, (step + 1) / 150, (steps - step) / (fall * steps))
+def pace(step: int, steps: int, fall: float, drill_at: int) -> float:
+    """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`.
+
+    It rises once more after the drill, which forgets what the optimiser knew.
+    """
+    since = step - drill_at if step >= drill_at else step
+    return min(1.0, (since + 1) / 150, (steps - step) / (fall * steps))
 
 
 def autoencoder(
@@ -130,7 +144,10 @@ def unit_spread(pipe, seed: int, device: torch.device) -> None:
 def train(args: argparse.Namespace) -> None:
     """Train all parts as the arguments say, each from where an earlier run left it; write the pipeline."""
     args.work.mkdir(parents=True, exist_ok=True)
-    pipe = build(vocabulary(), args.seed)
+    pipe = reopen(str(args.start)) if args.start else build(vocabulary(), args.seed)
+    if args.start:
+        for name in ("autoencoder", "decoder"):
+            save_file(dict(pipe.vae.state_dict()), args.work / f"{name}.safetensors")
     device = PartialState().device
     autoencoder(pipe, args.work, args.autoencoder_steps, args.seed, device)
     unit_spread(pipe, args.seed, device)
@@ -146,8 +163,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     alphas = pipe.scheduler.alphas_cumprod.to(device)
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
-    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + first)
-    _fill(pool, args, first)
+    pool = _pool(pipe, args, first)
     precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
@@ -161,16 +177,19 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     began, losses = time.time(), []
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate * pace(step, args.steps, args.fall)
-        drill, lesson = step < args.drills_until, step < args.lessons_until
-        if step == args.drills_until and step > first:
-            pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + step)
-            _fill(pool, args, step)
-        pool.add(args.fresh, LESSONS * lesson, drill)
+            group["lr"] = args.learning_rate * pace(step, args.steps, args.fall, args.drill_at)
+        if step == args.drill_at:
+            drill(pipe, model, args, alphas, accelerator)
+            optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
+            average.n_averaged.zero_()
+            pool = pool if step == first else _pool(pipe, args, step)
+        lesson = args.drill_at <= step < args.lessons_until
+        pool.add(args.fresh, LESSONS * lesson)
         generator = torch.Generator().manual_seed(args.seed * 7919 + step)
-        batch, frames = _batch(pool, step, args, generator)
+        count = 16 if step >= args.thin_until * args.steps else FRAMES[step % len(FRAMES)]
+        batch, frames = _batch(pool, count, args, generator)
         with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson, drill)
+            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -179,7 +198,8 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
             average.update_parameters(model)
         losses.append(loss.item())
         if (step + 1) % 20 == 0:
-            _log(args.work, step + 1, sum(losses) / len(losses), time.time() - began)
+            row = (step + 1, f"{sum(losses) / len(losses):.5f}", f"{time.time() - began:.0f}")
+            _log(args.work / "curve.csv", ("step", "loss", "seconds"), row)
             losses.clear()
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
             accelerator.save_state(str(state))
@@ -188,33 +208,82 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     return average.module
 
 
-def _fill(pool: LatentPool, args: argparse.Namespace, step: int) -> None:
-    """Give an empty pool the clips that training from `step` on begins with."""
+def _pool(pipe, args: argparse.Namespace, step: int) -> LatentPool:
+    """Draw the clips that training from `step` on begins with."""
+    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + step)
     count = args.start_pool // 8 if step < args.steps else 1
     for _ in tqdm(range(count), desc="first clips", mininterval=5):
-        pool.add(8, LESSONS * (step < args.lessons_until), step < args.drills_until)
+        pool.add(8, LESSONS * (args.drill_at <= step < args.lessons_until))
+    return pool
+
+
+def drill(pipe, model: Denoiser, args: argparse.Namespace, alphas: Tensor, accelerator: Accelerator) -> None:
+    """Teach the first words of motion: wide straight ones, out of nothing but noise, on two or four frames.
+
+    Word and frame index act only together, a saddle that mixed training did not leave in thousands of steps.
+    Ends once words explain enough of what moves on clips kept aside, at the latest after `args.drill_steps`.
+    """
+    see_time(model.unet)
+    pool, aside = (LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + k) for k in (1, 2))
+    for _ in range(args.start_pool // 16):
+        pool.add(8, drill=True)
+    aside.add(8 * (args.start_pool // 128 + 1), drill=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
+    )
+    generator = torch.Generator().manual_seed(args.seed)
+    for step in tqdm(range(args.drill_steps), desc="drill", mininterval=20):
+        if step % 25 == 0:
+            known = explained(model, aside, alphas)
+            _log(args.work / "drill.csv", ("step", "explained"), (step, f"{known:.4f}"))
+            if known > WORDS_KNOWN:
+                break
+        for group in optimizer.param_groups:
+            group["lr"] = args.learning_rate * min(1.0, (step + 1) / 30)
+        batch, frames = _batch(pool, (4, 2)[step % 2], args, generator)
+        with at_frames(model.unet, frames), accelerator.autocast():
+            loss = loss_of(model, *(x.to(alphas.device) for x in batch), alphas, generator, drill=True)
+        loss.backward()
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def explained(model: Denoiser, pool: LatentPool, alphas: Tensor) -> float:
+    """Return the share of what changes from frame to frame that captions explain when all else is noise.
+
+    On four frames of each clip in `pool`; v is then the clip itself with its sign turned. Below .06 the words
+    of motion say nothing to the model.
+    """
+    frames = torch.tensor([1, 6, 10, 15])
+    latents, ids, _ = (torch.stack(part).to(alphas.device) for part in zip(*pool.clips, strict=True))
+    latents = latents[:, :, frames].float()
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(alphas.device)
+    timestep = torch.full((len(latents),), len(alphas) - 1, device=alphas.device)
+    with at_frames(model.unet, frames):
+        guess = -model(noise, timestep, ids)
+    change, guess = (x - x.mean(2, keepdim=True) for x in (latents, guess))
+    return 1 - ((change - guess).square().sum() / change.square().sum()).item()
 
 
 def _batch(
-    pool: LatentPool, step: int, args: argparse.Namespace, generator: torch.Generator
+    pool: LatentPool, count: int, args: argparse.Namespace, generator: torch.Generator
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Draw clips and say which of their frames: all, or one of each half or quarter.
+    """Draw clips and say which `count` of their frames: all, or one of each half or quarter.
 
     Thinned clips still show their whole motion, and many more captions fit the same step.
     """
-    count = 16 if step >= args.thin_until * args.steps else FRAMES[step % len(FRAMES)]
     latents, ids, cover = pool.batch(args.batch * 16 // count)
     part = latents.shape[2] // count
     frames = torch.arange(count) * part + torch.randint(part, (count,), generator=generator)
     return (latents[:, :, frames], ids, cover[:, frames]), frames
 
 
-def _log(work: Path, step: int, loss: float, seconds: float) -> None:
-    file = work / "curve.csv"
+def _log(file: Path, head: tuple[str, ...], row: tuple) -> None:
     new = not file.exists()
     with file.open("a", newline="") as out:
-        rows = [("step", "loss", "seconds")] if new else []
-        csv.writer(out).writerows([*rows, (step, f"{loss:.5f}", f"{seconds:.0f}")])
+        csv.writer(out).writerows([head, row] if new else [row])
 
 
 def _export(pipe, averaged: Denoiser, folder: Path) -> None:
@@ -230,13 +299,13 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "assets" / "toybox", help="where the pipeline goes"
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
+    parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder, to train on")
     parser.add_argument("--steps", type=int, default=7200)
     parser.add_argument(
-        "--lessons-until", type=int, default=1200, help="steps in which motions' words come first"
+        "--lessons-until", type=int, default=5200, help="after the drill, steps that stress motions' words"
     )
-    parser.add_argument(
-        "--drills-until", type=int, default=400, help="steps on one motion in full noise, before all else"
-    )
+    parser.add_argument("--drill-at", type=int, default=3600, help="the step before which words are drilled")
+    parser.add_argument("--drill-steps", type=int, default=400)
     parser.add_argument("--fall", type=float, default=0.3, help="share of steps in which the rate falls")
     parser.add_argument(
         "--thin-until", type=float, default=0.75, help="share of the steps with thinned clips"

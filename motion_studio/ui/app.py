@@ -31,9 +31,14 @@ class Warmth:
 
     def __init__(self, studio: Studio):
         self.title = studio.base.title.split(":")[0]
-        self.state, self.error = "loading", ""
+        self.state, self.error = "absent", ""
         self._studio = studio
-        threading.Thread(target=self._load, name="warmth", daemon=True).start()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.state == "absent" and self._studio.is_here():
+            self.state = "loading"
+            threading.Thread(target=self._load, name="warmth", daemon=True).start()
 
     def _load(self) -> None:
         try:
@@ -44,15 +49,18 @@ class Warmth:
 
     def masthead(self) -> str:
         """The page's head with the base model's state."""
-        words = {"loading": text.BASE_LOADING, "ready": text.BASE_READY, "failed": text.BASE_FAILED}
-        line = words[self.state].format(base=escape(self.title), error=self.error)
+        words = text.BASE[self.state]
+        line = words.format(
+            base=escape(self.title), error=self.error, gigabytes=self._studio.base.size_mb / 1000
+        )
         if saving := self._studio.levers():
             line += escape(text.BASE_LEVERS.format(levers=", ".join(saving)))
         return MASTHEAD.format(base=f'<div class="base {self.state}"><i></i><span>{line}</span></div>')
 
     def look(self) -> tuple[str, gr.Timer]:
         """The masthead, and whether to look again."""
-        return self.masthead(), gr.Timer(active=self.state == "loading")
+        self._begin()  # a job may have fetched its files since
+        return self.masthead(), gr.Timer(active=self.state in ("loading", "absent"))
 
 
 def build(studio: Studio) -> gr.Blocks:

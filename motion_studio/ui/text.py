@@ -4,10 +4,13 @@ from __future__ import annotations
 
 TITLE = "Motion Studio"
 TAGLINE = "Record the motion of a clip. Play it on any prompt. Mix motions like audio tracks."
-BASE_LOADING = "{base} is loading…"
-BASE_READY = "{base} is ready"
+BASE = {
+    "loading": "{base} is loading…",
+    "ready": "{base} is ready",
+    "failed": "{base} could not be loaded: {error}",
+    "absent": "{base} is fetched with the first video, about {gigabytes:.0f} GB",
+}
 BASE_LEVERS = " · {levers}"
-BASE_FAILED = "{base} could not be loaded: {error}"
 
 PLAYER = {
     "play": "Play",

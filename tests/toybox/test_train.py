@@ -107,9 +107,10 @@ def test_thinned_clips_stand_at_their_own_times(pipe):
 
 
 def test_the_rate_rises_and_falls():
-    assert pace(0, 1000, 0.3) < 0.01 and pace(400, 1000, 0.3) == 1
-    assert pace(999, 1000, 0.3) == pytest.approx(1 / 300)
-    assert pace(850, 1000, 0.1) == 1
+    assert pace(0, 1000, 0.3, 2000) < 0.01 and pace(400, 1000, 0.3, 2000) == 1
+    assert pace(999, 1000, 0.3, 2000) == pytest.approx(1 / 300)
+    assert pace(850, 1000, 0.1, 2000) == 1
+    assert pace(499, 1000, 0.3, 500) == 1 and pace(500, 1000, 0.3, 500) < 0.01
 
 
 def test_drills_cross_the_picture_and_say_where_to():
@@ -169,10 +170,12 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
             "2",
             "--thin-until",
             "0.5",
-            "--drills-until",
+            "--drill-at",
             "3",
+            "--drill-steps",
+            "2",
             "--start-pool",
-            "8",
+            "16",
             "--fresh",
             "1",
             "--save-every",
@@ -184,8 +187,10 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
     run(2)
     assert (tmp_path / "work" / "done").read_text() == "2"
+    assert not (tmp_path / "work" / "drill.csv").exists()
     run(4)
     assert (tmp_path / "work" / "done").read_text() == "4"
+    assert (tmp_path / "work" / "drill.csv").read_text().startswith("step,explained")
     assert (tmp_path / "out" / "unet" / "diffusion_pytorch_model.safetensors").exists()
     assert not list((tmp_path / "out").rglob("*.bin"))
     with (tmp_path / "work" / "autoencoder.csv").open() as file:
