@@ -21,8 +21,8 @@ class AnimateDiffBackbone(UNetBackbone):
 
 
 def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
-    """The pipeline of `spec` on `device`; OSError when its files cannot be had."""
-    return AnimateDiffBackbone(spec, pipeline(spec, device).to(device))
+    """The pipeline of `spec`, its denoiser on `device`; OSError when its files cannot be had."""
+    return AnimateDiffBackbone(spec, pipeline(spec, device), device)
 
 
 def pipeline(spec: BaseSpec, device: str) -> AnimateDiffPipeline:

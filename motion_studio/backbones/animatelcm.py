@@ -30,7 +30,7 @@ class SeededLCMScheduler(LCMScheduler):
 
 
 def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
-    """The pipeline of `spec`, its LoRA merged in, on `device`; OSError when its files cannot be had."""
+    """The pipeline of `spec`, its LoRA merged in, its denoiser on `device`; OSError if it cannot be had."""
     # Merged in float32 on every device, so that the weights' hash is the same on all.
     pipe = pipeline(spec, "cpu")
     repo, name = repo_and_file(spec.parts["lora"])
@@ -38,4 +38,4 @@ def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
     pipe.fuse_lora(lora_scale=LORA_SCALE)
     pipe.unload_lora_weights()
     pipe.scheduler = SeededLCMScheduler.from_config(pipe.scheduler.config)
-    return AnimateDiffBackbone(spec, pipe.to(device, precision(device)))
+    return AnimateDiffBackbone(spec, pipe.to(precision(device)), device)

@@ -48,9 +48,11 @@ class Backbone(ABC):
     checkpointing: bool = False
     """Whether memory is too short to learn without computing blocks again in the backward pass."""
 
-    def __init__(self, spec: BaseSpec, pipe: Any) -> None:
+    def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:
         self.spec = spec
         self.pipe = pipe
+        if device is not None:
+            self.denoiser.to(device)  # alone: beside it the text encoder may have no room
         for network in self._networks.values():
             network.requires_grad_(False).eval()
         self.device = self.denoiser.device

@@ -24,8 +24,8 @@ class LatteBackbone(PictureBackbone):
 
     hashed_as = torch.bfloat16
 
-    def __init__(self, spec: BaseSpec, pipe: LattePipeline) -> None:
-        super().__init__(spec, pipe)
+    def __init__(self, spec: BaseSpec, pipe: LattePipeline, device: str | None = None) -> None:
+        super().__init__(spec, pipe, device)
         blocks = enumerate(pipe.transformer.temporal_transformer_blocks)
         self.layers = {f"temporal_transformer_blocks.{index}.attn1": block.attn1 for index, block in blocks}
 
@@ -80,6 +80,5 @@ def load(spec: BaseSpec, device: str) -> LatteBackbone:
     """The pipeline of `spec`: bfloat16 on CUDA, its autoencoder in float32; OSError when it cannot be had."""
     computed = torch.bfloat16 if device.startswith("cuda") else torch.float32
     how = {**loading(device), "dtype": {"default": computed, "vae": torch.float32}}
-    return LatteBackbone(
-        spec, LattePipeline.from_pretrained(spec.repo, revision=spec.revision, **how).to(device)
-    )
+    pipe = LattePipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
+    return LatteBackbone(spec, pipe, device)

@@ -229,7 +229,7 @@ def find(name: str) -> BaseSpec:
 
 
 def load(name: str, device: str = "cpu") -> Backbone:
-    """The base model that `find` knows by that name, on `device`.
+    """The base model that `find` knows by that name, its denoiser on `device`, all else on the CPU.
 
     Raises SettingsError and InputError as `find` does, and InputError when its files cannot be had.
     """

@@ -15,4 +15,4 @@ def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
     if not Path(spec.repo, INDEX).is_file():
         raise InputError(f"{spec.name} has no weights in {Path(spec.repo).name}/: `make assets` makes them.")
     # float16 on disk; it computes in float32 everywhere, and the weights' hash is the same for both.
-    return AnimateDiffBackbone(spec, pipeline(spec, "cpu").to(device))
+    return AnimateDiffBackbone(spec, pipeline(spec, "cpu"), device)

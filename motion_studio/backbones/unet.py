@@ -32,8 +32,8 @@ def loading(device: str) -> dict[str, Any]:
 class UNetBackbone(PictureBackbone):
     """A pipeline of unet, vae, text_encoder, tokenizer and scheduler, frozen and in evaluation mode."""
 
-    def __init__(self, spec: BaseSpec, pipe: Any) -> None:
-        super().__init__(spec, pipe)
+    def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:
+        super().__init__(spec, pipe, device)
         self.unet = pipe.unet
         self.layers = temporal_attention(pipe.unet)
         self._sites: dict[tuple[int, int], dict[str, Site]] = {}

@@ -16,7 +16,7 @@ class UNet3DBackbone(UNetBackbone):
 
 
 def load(spec: BaseSpec, device: str) -> UNet3DBackbone:
-    """The pipeline of `spec`, its UNet from elsewhere if `spec.parts` says so, on `device`.
+    """The pipeline of `spec`, its UNet from elsewhere if `spec.parts` says so and on `device`.
 
     Raises OSError when its files cannot be had.
     """
@@ -25,4 +25,4 @@ def load(spec: BaseSpec, device: str) -> UNet3DBackbone:
     if source := spec.parts.get("unet"):
         parts["unet"] = UNet3DConditionModel.from_pretrained(source, **how)
     pipe = TextToVideoSDPipeline.from_pretrained(spec.repo, revision=spec.revision, **parts, **how)
-    return UNet3DBackbone(spec, pipe.to(device))
+    return UNet3DBackbone(spec, pipe, device)

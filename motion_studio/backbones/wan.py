@@ -97,8 +97,8 @@ class WanBackbone(Backbone):
     processor = WanProcessor
     hashed_as = torch.bfloat16
 
-    def __init__(self, spec: BaseSpec, pipe: WanPipeline) -> None:
-        super().__init__(spec, pipe)
+    def __init__(self, spec: BaseSpec, pipe: WanPipeline, device: str | None = None) -> None:
+        super().__init__(spec, pipe, device)
         self.layers = {
             f"blocks.{index}.attn1": block.attn1 for index, block in enumerate(pipe.transformer.blocks)
         }
@@ -182,4 +182,4 @@ def load(spec: BaseSpec, device: str) -> WanBackbone:
     pipe = WanPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
     if pipe.transformer_2 is not None or pipe.config.expand_timesteps:
         raise SettingsError(f"{spec.name} is a Wan 2.2; pipelines of Wan 2.1 are supported")
-    return WanBackbone(spec, pipe.to(device))
+    return WanBackbone(spec, pipe, device)

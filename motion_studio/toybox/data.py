@@ -81,13 +81,13 @@ class LatentPool:
         self.clips: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @torch.no_grad()
-    def add(self, count: int, lessons: float = 0.0, drill: bool = False) -> None:
+    def add(self, count: int, kind: str = "any") -> None:
         """Render and encode `count` new clips; past `size` they take the place of random old ones.
 
-        `lessons` is the share of those that only teach the words of motions; with `drill` all are drills.
+        `kind` is "any", "drill", or "lesson": a quarter each of any clips and of drills, else lessons.
         """
         seeds = [int(self.rng.integers(HELD_OUT)) for _ in range(count)]
-        drawn = [drill_clip(s) if drill else training_clip(s, self.rng.uniform() < lessons) for s in seeds]
+        drawn = [self._draw(seed, kind) for seed in seeds]
         clips, texts, covers = zip(*drawn, strict=True)
         frames = torch.cat(clips) * 2 - 1
         device = next(self.vae.parameters()).device
@@ -102,6 +102,11 @@ class LatentPool:
                 self.clips.append(clip)
             else:
                 self.clips[int(self.rng.integers(self.size))] = clip
+
+    def _draw(self, seed: int, kind: str) -> tuple[Tensor, str, Tensor]:
+        if kind == "lesson":
+            kind = str(self.rng.choice(["any", "drill", "lesson", "lesson"]))
+        return drill_clip(seed) if kind == "drill" else training_clip(seed, kind == "lesson")
 
     def batch(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return latents (count, C, F, h, w), token ids (count, L) and objects' coverage (count, F, h, w)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,15 +34,11 @@ from motion_studio.toybox.sample import vocabulary
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = (2, 4, 2, 16)
 """Frames a clip in one training step after another."""
-LESSONS = 0.75
-"""Share of the clips that teach the words of motions, while lessons last."""
 CHANGE_WEIGHT = 4.0
 """How much more the error counts that changes from frame to frame: most of what words say of a motion is in
 it, and none of the still ground, which noise hides and nobody can know."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
-WORDS_KNOWN = 0.17
-"""Share of what moves, explained by words alone, at which the drill ends: the saddle is left behind."""
 
 
 class Denoiser(nn.Module):
@@ -64,22 +61,19 @@ def loss_of(
     cover: Tensor,
     alphas: Tensor,
     generator: torch.Generator,
-    lesson: bool = False,
-    drill: bool = False,
+    drowned: float = 0.0,
 ) -> Tensor:
     """Return the squared error of v at a noise level drawn for each clip, changes and objects weighted up.
 
     Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
     The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
-    everywhere. In a `lesson` half of the clips are drowned in noise, where only words say what moves; in a
-    `drill` all are nothing but noise, and changes count twice as much again.
+    everywhere. The first `drowned` share of the clips are little or nothing but noise, where only words say
+    what moves; there changes count twice as much again.
     """
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
-    if lesson:
-        level[::2] = 1 - 0.25 * level[::2]
-    if drill:
-        level = torch.ones(count)
+    drown = torch.arange(count) < drowned * count
+    level[drown] = 1 - (0.1 * level[drown] * (torch.arange(count)[drown] % 2) if drowned < 1 else 0)
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -87,7 +81,7 @@ def loss_of(
     predicted = model(signal * latents + spread * noise, timestep, ids)
     error = predicted.float() - (signal * noise - spread * latents)
     still = error.mean(2, keepdim=True)
-    weight = 2 * CHANGE_WEIGHT if drill else CHANGE_WEIGHT
+    weight = CHANGE_WEIGHT * (1 + drown.float()).to(latents.device).view(-1, 1, 1, 1, 1)
     error = (still.square() + weight * (error - still).square()).mean(1)
     return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
 
@@ -112,10 +106,10 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
 def pace(step: int, steps: int, fall: float, drill_at: int) -> float:
     """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`.
 
-    It rises once more after the drill, which forgets what the optimiser knew.
+    It rises once more at the drill, before which the optimiser forgets what it knew.
     """
     since = step - drill_at if step >= drill_at else step
-    return min(1.0, (since + 1) / 150, (steps - step) / (fall * steps))
+    return min(1.0, (since + 1) / 50, (steps - step) / (fall * steps))
 
 
 def autoencoder(
@@ -164,6 +158,8 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
     pool = _pool(pipe, args, first)
+    aside = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + 1)
+    aside.add(args.aside, "drill")
     precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
@@ -178,18 +174,18 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * pace(step, args.steps, args.fall, args.drill_at)
+        stage = _stage(step, args)
         if step == args.drill_at:
-            drill(pipe, model, args, alphas, accelerator)
+            see_time(model.unet)
             optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
             average.n_averaged.zero_()
-            pool = pool if step == first else _pool(pipe, args, step)
-        lesson = args.drill_at <= step < args.lessons_until
-        pool.add(args.fresh, LESSONS * lesson)
+        if step > first and stage.clips != _stage(step - 1, args).clips:
+            pool = _pool(pipe, args, step)
+        pool.add(args.fresh, stage.clips)
         generator = torch.Generator().manual_seed(args.seed * 7919 + step)
-        count = 16 if step >= args.thin_until * args.steps else FRAMES[step % len(FRAMES)]
-        batch, frames = _batch(pool, count, args, generator)
+        batch, frames = _batch(pool, stage.frames[step % len(stage.frames)], args, generator)
         with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, lesson)
+            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, stage.drowned)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -204,49 +200,43 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
             accelerator.save_state(str(state))
             done.write_text(str(step + 1))
+            row = (step + 1, f"{explained(model, aside, alphas):.4f}")
+            _log(args.work / "words.csv", ("step", "explained"), row)
             _export(pipe, average.module, args.work / "pipeline")
     return average.module
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a step trains on: which clips are drawn, how many of their frames in turn, what share is noise."""
+
+    clips: str
+    frames: tuple[int, ...]
+    drowned: float
+
+
+def _stage(step: int, args: argparse.Namespace) -> Stage:
+    """Return the stage a step belongs to.
+
+    A word of motion and the frame's index act only together, a saddle that mixed training did not leave in
+    thousands of steps. The drill leaves it: wide straight motions out of nothing but noise, then at all
+    levels of noise, so that words learn to be silent where the picture speaks. Lessons add the other words.
+    """
+    since = step - args.drill_at
+    whole = step >= args.thin_until * args.steps
+    if 0 <= since < args.drill_steps:
+        return Stage("drill", (4, 2), 1.0 if since < args.drill_steps / 2 else 0.5)
+    if since >= 0 and step < args.lessons_until:
+        return Stage("lesson", FRAMES, 0.5)
+    return Stage("any", (16,) if whole else FRAMES, 0.2 if since >= 0 else 0.0)
 
 
 def _pool(pipe, args: argparse.Namespace, step: int) -> LatentPool:
     """Draw the clips that training from `step` on begins with."""
     pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + step)
-    count = args.start_pool // 8 if step < args.steps else 1
-    for _ in tqdm(range(count), desc="first clips", mininterval=5):
-        pool.add(8, LESSONS * (args.drill_at <= step < args.lessons_until))
+    for _ in tqdm(range(args.start_pool // 8 if step < args.steps else 1), desc="clips", mininterval=5):
+        pool.add(8, _stage(step, args).clips)
     return pool
-
-
-def drill(pipe, model: Denoiser, args: argparse.Namespace, alphas: Tensor, accelerator: Accelerator) -> None:
-    """Teach the first words of motion: wide straight ones, out of nothing but noise, on two or four frames.
-
-    Word and frame index act only together, a saddle that mixed training did not leave in thousands of steps.
-    Ends once words explain enough of what moves on clips kept aside, at the latest after `args.drill_steps`.
-    """
-    see_time(model.unet)
-    pool, aside = (LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + k) for k in (1, 2))
-    for _ in range(args.start_pool // 16):
-        pool.add(8, drill=True)
-    aside.add(8 * (args.start_pool // 128 + 1), drill=True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
-    )
-    generator = torch.Generator().manual_seed(args.seed)
-    for step in tqdm(range(args.drill_steps), desc="drill", mininterval=20):
-        if step % 25 == 0:
-            known = explained(model, aside, alphas)
-            _log(args.work / "drill.csv", ("step", "explained"), (step, f"{known:.4f}"))
-            if known > WORDS_KNOWN:
-                break
-        for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate * min(1.0, (step + 1) / 30)
-        batch, frames = _batch(pool, (4, 2)[step % 2], args, generator)
-        with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(model, *(x.to(alphas.device) for x in batch), alphas, generator, drill=True)
-        loss.backward()
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
 
 @torch.no_grad()
@@ -305,7 +295,8 @@ def main() -> None:
         "--lessons-until", type=int, default=5200, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=3600, help="the step before which words are drilled")
-    parser.add_argument("--drill-steps", type=int, default=400)
+    parser.add_argument("--drill-steps", type=int, default=650)
+    parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
     parser.add_argument("--fall", type=float, default=0.3, help="share of steps in which the rate falls")
     parser.add_argument(
         "--thin-until", type=float, default=0.75, help="share of the steps with thinned clips"

@@ -9,6 +9,7 @@ from tiny import TINY
 from motion_studio.backbones.checkpointing import blocks, checkpointed, kept_for_backward, learning_bytes
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
+from motion_studio.backbones.registry import load
 
 
 @pytest.fixture(params=list(TINY))
@@ -148,3 +149,9 @@ def test_fewer_frames_at_once_decode_the_same(backbone):
     whole = backbone.decode(latents)
     backbone.chunk = 1
     assert torch.allclose(backbone.decode(latents), whole, atol=1e-5)
+
+
+def test_only_the_denoiser_is_loaded_to_the_device():
+    backbone = load("toybox", "meta")  # a device that needs no hardware, and holds no numbers
+    assert backbone.device.type == backbone.denoiser.device.type == "meta"
+    assert {part.device.type for part in backbone.others} == {"cpu"}
