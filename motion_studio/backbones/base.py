@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +15,7 @@ from torch import Tensor
 from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
 from motion_studio.backbones.process import process_of
 from motion_studio.backbones.registry import BaseSpec
+from motion_studio.backbones.turns import TurnLock
 from motion_studio.errors import IncompatibleMotion, SettingsError
 from motion_studio.motion.arithmetic import resampled
 from motion_studio.motion.embedding import Looks, Motion
@@ -33,8 +33,8 @@ class Backbone(ABC):
 
     It computes with the parts of `pipe`, a diffusers pipeline. Latents are (B, C, N, h, w), scaled as the
     denoiser wants them; frames are (F, 3, H, W) in [0, 1], and N is F but where an autoencoder takes several
-    frames together. Whoever plays a motion or predicts holds `lock`, so that two jobs can take turns step by
-    step.
+    frames together. Whoever plays a motion, predicts, encodes or decodes holds `lock`, so that two jobs can
+    take turns step by step.
     """
 
     processor: type[MotionProcessor] = MotionProcessor
@@ -57,7 +57,7 @@ class Backbone(ABC):
             network.requires_grad_(False).eval()
         self.device = self.denoiser.device
         self.dtype = self.denoiser.dtype
-        self.lock = threading.RLock()
+        self.lock = TurnLock()
         self._texts: dict[str, Tensor] = {}
 
     @property

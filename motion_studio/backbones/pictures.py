@@ -21,7 +21,8 @@ class PictureBackbone(Backbone):
         vae = self.pipe.vae
         parts = []
         for chunk in frames.split(self.chunk):
-            out = vae.encode((2 * chunk - 1).to(self.device, vae.dtype))
+            with self.lock:
+                out = vae.encode((2 * chunk - 1).to(self.device, vae.dtype))
             parts.append(out.latents if hasattr(out, "latents") else out.latent_dist.mode())
         latents = torch.cat(parts).float() * vae.config.scaling_factor
         return latents.transpose(0, 1)[None]
@@ -30,5 +31,6 @@ class PictureBackbone(Backbone):
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae
         scaled = (latents[0].transpose(0, 1) / vae.config.scaling_factor).to(self.device, vae.dtype)
-        frames = torch.cat([vae.decode(chunk).sample for chunk in scaled.split(self.chunk)])
+        with self.lock:
+            frames = torch.cat([vae.decode(chunk).sample for chunk in scaled.split(self.chunk)])
         return (frames.float().cpu() / 2 + 0.5).clamp(0, 1)

@@ -145,14 +145,16 @@ class WanBackbone(Backbone):
     def encode(self, frames: Tensor) -> Tensor:
         vae = self.pipe.vae
         video = (2 * frames - 1).transpose(0, 1)[None].to(self.device, vae.dtype)
-        latents = vae.encode(video).latent_dist.mode().float()
+        with self.lock:
+            latents = vae.encode(video).latent_dist.mode().float()
         return (latents - self._mean.to(latents)) / self._std.to(latents)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae
         scaled = latents * self._std.to(latents) + self._mean.to(latents)
-        video = vae.decode(scaled.to(self.device, vae.dtype)).sample
+        with self.lock:
+            video = vae.decode(scaled.to(self.device, vae.dtype)).sample
         return (video[0].transpose(0, 1).float().cpu() / 2 + 0.5).clamp(0, 1)
 
     def predict(self, latents: Tensor, t: Tensor | float, text: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Long work, one job at a time, in a thread that no page owns: a page that reconnects finds its job again.
+"""Long work, a job of each lane at a time, in threads that no page owns: whoever reconnects finds it.
 
 A job's progress, losses, latest preview and result stay on the Job; a journal in SQLite remembers, over
 restarts, what ran and how it ended.
@@ -16,20 +16,20 @@ import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from motion_studio.errors import Cancelled, InputError, MotionStudioError
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.memory import within_memory
 
-if TYPE_CHECKING:
-    pass
-
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Make = Callable[[threading.Event, threading.Event], Generator[Event]]
+Queue = queue.SimpleQueue["tuple[Job, Make] | None"]
 
 KEPT_RESULTS = 16  # finished jobs that keep their clip or motion in memory
 LISTED = 50
+LANES = ("learning", "making")
+"""What runs side by side, in turns on one model: nobody waits for a clip until a motion is learnt."""
 TABLE = """CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, kind TEXT, title TEXT, state TEXT, error TEXT,
     submitted REAL, started REAL, finished REAL
@@ -49,6 +49,7 @@ class Job:
     submitted: float = 0.0
     started: float | None = None
     finished: float | None = None
+    lane: str = LANES[0]
     progress: Progress | None = None
     losses: list[LossPoint] = field(default_factory=list)
     preview: Preview | None = None
@@ -83,12 +84,12 @@ class Job:
 
 
 class Jobs:
-    """A queue with one worker thread, and the journal of all jobs in the SQLite file `path`."""
+    """A queue with one worker thread for each lane, and the journal of all jobs in the SQLite file `path`."""
 
     def __init__(self, path: str | Path):
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._queue: queue.SimpleQueue[tuple[Job, Make] | None] = queue.SimpleQueue()
+        self._queues: dict[str, Queue] = {lane: queue.SimpleQueue() for lane in LANES}
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._journal = sqlite3.connect(path, check_same_thread=False, timeout=10)
@@ -101,16 +102,20 @@ class Jobs:
                 )
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"Cannot keep the journal of jobs in {path}: {error}.") from None
-        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._worker.start()
+        self._workers = [
+            threading.Thread(target=self._work, args=(waiting,), name=lane, daemon=True)
+            for lane, waiting in self._queues.items()
+        ]
+        for worker in self._workers:
+            worker.start()
 
-    def submit(self, kind: str, title: str, make: Make) -> Job:
-        """Queue a job; the worker calls `make(cancel, stop)` for the use case's generator of events."""
-        job = Job(uuid.uuid4().hex, kind, title, submitted=time.time())
+    def submit(self, kind: str, title: str, make: Make, lane: str = LANES[0]) -> Job:
+        """Queue a job in one of LANES; its worker calls `make(cancel, stop)` for a generator of events."""
+        job = Job(uuid.uuid4().hex, kind, title, submitted=time.time(), lane=lane)
         with self._lock:
             self._jobs[job.id] = job
         self._write(job)
-        self._queue.put((job, make))
+        self._queues[lane].put((job, make))
         return job
 
     def get(self, job_id: str) -> Job:
@@ -129,12 +134,14 @@ class Jobs:
             return [self._jobs.get(job.id, job) for job in self._past("1")]
 
     def close(self, timeout: float = 10.0) -> None:
-        """Cancel what waits or runs, and end the worker."""
+        """Cancel what waits or runs, and end the workers."""
         with self._lock:
             for job in self._jobs.values():
                 job.cancel()
-        self._queue.put(None)
-        self._worker.join(timeout)
+        for waiting in self._queues.values():
+            waiting.put(None)
+        for worker in self._workers:
+            worker.join(timeout)
         with self._lock:
             self._journal.close()
 
@@ -151,8 +158,8 @@ class Jobs:
         with self._lock, self._journal:
             self._journal.execute(f"INSERT OR REPLACE INTO jobs VALUES ({', '.join('?' * len(row))})", row)
 
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
+    def _work(self, waiting: Queue) -> None:
+        while (item := waiting.get()) is not None:
             job, make = item
             try:
                 if not job._cancel.is_set():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from motion_studio.backbones.checkpointing import learning_bytes
 from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
 from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import find, load
+from motion_studio.backbones.turns import TurnLock
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.memory import (
     CHECKPOINTING,
@@ -42,7 +42,7 @@ class Manager:
     def __init__(self, device: str | None = None, free: Callable[[str], int] = free_bytes) -> None:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.free = free
-        self.lock = threading.RLock()
+        self.lock = TurnLock()
         # The one used last stands last.
         self._loaded: dict[str, Backbone] = {}
         self._held: Counter[str] = Counter()

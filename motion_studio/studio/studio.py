@@ -57,7 +57,7 @@ class Studio:
             with self.manager.using(self._name) as backbone:
                 yield from invert(backbone, clip, settings, prompt, cancel, stop)
 
-        return self.jobs.submit("invert", title or prompt or "A clip", make)
+        return self.jobs.submit("invert", title or prompt or "A clip", make, "learning")
 
     def generate(
         self,
@@ -85,12 +85,12 @@ class Studio:
                         event = Done(replace(made, path=path))
                     yield event
 
-        return self.jobs.submit(kind, settings.prompt or "A clip", make)
+        return self.jobs.submit(kind, settings.prompt or "A clip", make, "making")
 
     def _fetched(self, cancel: threading.Event) -> Iterator[Progress]:
         for done, total in fetch(self.base, cancel):
             yield Progress(done // MB, total // MB, f"Fetching {self.base.title.split(':')[0]}, in MB")
 
     def close(self) -> None:
-        """Cancel what runs and end the worker."""
+        """Cancel what runs and end the workers."""
         self.jobs.close()

@@ -112,7 +112,7 @@ def _words(jobs: Jobs, job: Job) -> str:
     if job.state == "running" and job.progress and job.progress.text:
         return escape(job.progress.text)
     if job.state == "queued":
-        ahead = next((other for other in jobs.list() if other.state == "running" and other is not job), None)
+        ahead = next((j for j in jobs.list() if j.state == "running" and j.lane == job.lane), None)
         if ahead is not None:
             return escape(text.WORK["waiting"].format(title=ahead.title))
     words = text.WORK[job.state].format(seconds=duration(job.seconds), error=job.error)

@@ -1,4 +1,4 @@
-"""Jobs run one after another, end within a step, and are remembered over restarts."""
+"""Jobs of a lane run one after another, end within a step, and are remembered over restarts."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ def test_one_after_another(jobs):
     assert all(job.wait(30) for job in started)
     assert max(most) == 1
     assert [job.title for job in jobs.list()] == ["3", "2", "1", "0"]
+
+
+def test_lanes_run_side_by_side(jobs):
+    learning = jobs.submit("invert", "long", counting())
+    made = jobs.submit("generate", "short", counting(3, 0), "making")
+    assert made.wait(30) and made.state == "done"
+    assert learning.active
+    learning.cancel()
 
 
 def test_cancel_within_a_step(jobs):

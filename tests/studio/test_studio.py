@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,13 @@ import torch
 from motion_studio.cli.main import main
 from motion_studio.errors import InputError, MotionStudioError, SettingsError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Done
 from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.studio.studio import Studio
 from motion_studio.ui import shelf
+from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
 from tests.tiny import tiny_backbone, tiny_pipeline
 
@@ -144,3 +146,22 @@ def test_an_unknown_base_is_refused_at_the_door(tmp_path, capsys, monkeypatch):
         Studio(tmp_path / "data", "cpu", "nobody")
     assert main(["serve", "--data", str(tmp_path), "--base", "nobody"]) == 2
     assert "unknown base model 'nobody'" in capsys.readouterr().err
+
+
+def test_a_clip_made_while_a_motion_is_learnt_is_the_same_and_so_is_the_motion(studio, motion):
+    studio.library.save(motion, "Wave")
+    clip = Clip(torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3)), 8)
+    learning, mix = InversionSettings(steps=40, preview_every=0), Mix((Track("wave", 0.5),))
+
+    alone = studio.generate(SETTINGS, mix, keep=False)
+    learnt = studio.invert(clip, learning)
+    assert alone.wait(60) and learnt.wait(60)
+    again = studio.invert(clip, learning)
+    while not again.losses and again.active:
+        time.sleep(0.002)
+    beside = studio.generate(SETTINGS, mix, keep=False)
+    assert beside.wait(60)
+    assert again.active, "the clip waited for the motion"
+    assert again.wait(60)
+    assert torch.equal(alone.result.clip.frames, beside.result.clip.frames)
+    assert [point.loss for point in learnt.losses] == [point.loss for point in again.losses]
