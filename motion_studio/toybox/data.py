@@ -17,8 +17,10 @@ from motion_studio.toybox.world import mask, render
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
-TAUGHT = [name for name in MOVES if name not in ("free", "still")] + ["straight"] * 3
-"""What lessons are drawn from; straight motions have the most names."""
+TAUGHT = [name for name in MOVES if name not in ("free", "still")]
+"""What lessons are drawn from, each as often."""
+LESSON = {"any": 0.2, "drill": 0.1, "lesson": 0.7}
+"""Shares of the clips while lessons last."""
 
 
 def seeded(rng: np.random.Generator) -> torch.Generator:
@@ -84,7 +86,7 @@ class LatentPool:
     def add(self, count: int, kind: str = "any") -> None:
         """Render and encode `count` new clips; past `size` they take the place of random old ones.
 
-        `kind` is "any", "drill", or "lesson": a quarter each of any clips and of drills, else lessons.
+        `kind` is "any", "drill", or "lesson": lessons among the others, as LESSON says.
         """
         seeds = [int(self.rng.integers(HELD_OUT)) for _ in range(count)]
         drawn = [self._draw(seed, kind) for seed in seeds]
@@ -105,7 +107,7 @@ class LatentPool:
 
     def _draw(self, seed: int, kind: str) -> tuple[Tensor, str, Tensor]:
         if kind == "lesson":
-            kind = str(self.rng.choice(["any", "drill", "lesson", "lesson"]))
+            kind = str(self.rng.choice(list(LESSON), p=list(LESSON.values())))
         return drill_clip(seed) if kind == "drill" else training_clip(seed, kind == "lesson")
 
     def batch(self, count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -73,7 +73,7 @@ def loss_of(
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
     drown = torch.arange(count) < drowned * count
-    level[drown] = 1 - (0.1 * level[drown] * (torch.arange(count)[drown] % 2) if drowned < 1 else 0)
+    level[drown] = 1 - 0.2 * level[drown] ** 2 if drowned < 1 else 1.0
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -220,14 +220,15 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
 
     A word of motion and the frame's index act only together, a saddle that mixed training did not leave in
     thousands of steps. The drill leaves it: wide straight motions out of nothing but noise, then at all
-    levels of noise, so that words learn to be silent where the picture speaks. Lessons add the other words.
+    levels of noise, so that words learn to be silent where the picture speaks. Lessons add the other words,
+    on more frames: two of them cannot show a circle.
     """
     since = step - args.drill_at
     whole = step >= args.thin_until * args.steps
     if 0 <= since < args.drill_steps:
         return Stage("drill", (4, 2), 1.0 if since < args.drill_steps / 2 else 0.5)
     if since >= 0 and step < args.lessons_until:
-        return Stage("lesson", FRAMES, 0.5)
+        return Stage("lesson", (8, 16), 0.5)
     return Stage("any", (16,) if whole else FRAMES, 0.2 if since >= 0 else 0.0)
 
 

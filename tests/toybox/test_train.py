@@ -139,7 +139,7 @@ def test_drills_are_nothing_but_noise():
     loss_of(model, *args, torch.Generator().manual_seed(0), drowned=1)
     assert seen[0][1].tolist() == [9] * 4 and seen[0][0].mean().abs() < 0.5
     loss_of(model, *args, torch.Generator().manual_seed(0), drowned=0.5)
-    assert seen[1][1][:2].tolist() == [9, 9] and seen[1][1].min() < 9
+    assert seen[1][1][:2].min() >= 8 and seen[1][1].min() < 8
     loss_of(model, *args, torch.Generator().manual_seed(0))
     assert seen[2][1][:2].max() < 9
 
