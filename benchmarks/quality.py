@@ -173,7 +173,7 @@ def main() -> None:
     text = table(run.rows) + "\n\n" + ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
     save(args.out, "quality", results, text, run.clips, run.labels)
     if args.publish:
-        shown = {"weights": run.backbone.weights_hash, "pairs": len(run.sources)}
+        shown = {"base": args.base, "weights": run.backbone.weights_hash, "pairs": len(run.sources)}
         shown["presets"] = published(run.rows, args.presets)
         FIGURES.write_text(json.dumps(shown, indent=1) + "\n")
 

@@ -151,7 +151,7 @@ def preset(name: str) -> InversionSettings:
 
 
 def preset_figures() -> dict[str, Any]:
-    """What `benchmarks/quality.py --publish` measured of the presets: weights, number of pairs, and rows.
+    """What `benchmarks/quality.py --publish` measured of the presets: base, weights, pairs, rows.
 
     A row holds, by preset: `path` and `camera` (median correlations with the truth), `layout` (that of the
     source's ground with the result's, above the one without a motion) and `seconds`. Empty where nothing is.

@@ -59,5 +59,5 @@ def test_presets():
 
 def test_the_figures_shown_were_taken_on_the_weights_that_ship():
     shown = preset_figures()
-    assert shown["weights"] == load("toybox").weights_hash
+    assert shown["base"] == "toybox" and shown["weights"] == load("toybox").weights_hash
     assert set(shown["presets"]) == set(preset_names()) and shown["pairs"] >= 12

@@ -43,7 +43,7 @@ class GenerateTab:
         prompt = gr.Textbox(
             self.spec.sample_prompt,
             label=WORDS["prompt"],
-            placeholder=WORDS["prompt_placeholder"],
+            placeholder=self.spec.sample_prompt,
             max_length=400,
         )
         self.motion = components.cards(self._cards(), self._first(), elem_id="generate-motions")

@@ -56,14 +56,14 @@ class InvertTab:
         self.prompt = gr.Textbox(
             "",
             label=WORDS["prompt"],
-            placeholder=WORDS["prompt_placeholder"],
+            placeholder=self.spec.sample_prompt,
             info=WORDS["prompt_info"],
             max_length=400,
         )
         names = sorted(preset_names(), key=lambda name: list(WORDS["presets"]).index(name))
         choices = [(WORDS["presets"][name], name) for name in names]
         self.preset = gr.Radio(choices, value=names[0], label=WORDS["preset"], elem_id="invert-preset")
-        self.measured = gr.HTML(pictures.measured(names[0]), apply_default_css=False)
+        self.measured = gr.HTML(pictures.measured(names[0], self.spec.name), apply_default_css=False)
         usual = preset(names[0])
         with gr.Accordion(WORDS["more"], open=False), gr.Row():
             self.fit = gr.Radio(WORDS["fits"], value="crop", label=WORDS["fit"])
@@ -107,7 +107,7 @@ class InvertTab:
         )
         self.preset.input(
             lambda name: [
-                pictures.measured(name),
+                pictures.measured(name, self.spec.name),
                 *(getattr(preset(name), key) for key in self.settings),
             ],
             self.preset,

@@ -92,10 +92,10 @@ def curve(values: list[float], total: int, label: str) -> str:
     return f'<figure class="curve">{drawing}<figcaption>{label} <b>{smooth[-1]:.3f}</b></figcaption></figure>'
 
 
-def measured(chosen: str) -> str:
-    """The figures of every preset as a small table, the chosen one's in ink; empty where none were taken."""
+def measured(chosen: str, base: str) -> str:
+    """The presets' figures as a small table, the chosen one's in ink; empty where none are of `base`."""
     found = preset_figures()
-    if not found:
+    if found.get("base") != base:
         return ""
     words = text.INVERT
     head = "".join(f"<th>{column}</th>" for column in words["measured_columns"])

@@ -53,7 +53,6 @@ INVERT = {
     "fit": "Shape of the picture",
     "fits": [("Fill the frame", "crop"), ("Show it all", "letterbox")],
     "prompt": "What it shows",
-    "prompt_placeholder": "a red circle on a plain blue ground",
     "prompt_info": "A few plain words. They hold the looks, so that the motion need not.",
     "preset": "How to learn",
     "presets": {
@@ -95,7 +94,6 @@ GENERATE = {
     "tab": "Generate",
     "lead": "Play a motion on any prompt.",
     "prompt": "Prompt",
-    "prompt_placeholder": "a green star on a striped orange ground",
     "motion": "Motion",
     "no_motion": "No motion",
     "no_motion_note": "What the base model does on its own",

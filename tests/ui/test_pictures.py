@@ -42,10 +42,13 @@ def test_a_curve_needs_two_points_and_takes_any():
 def test_measured_figures_stand_beside_their_preset(tmp_path, monkeypatch):
     file = tmp_path / "figures.json"
     monkeypatch.setattr(settings, "FIGURES", file)
-    assert pictures.measured("pure") == ""
+    assert pictures.measured("pure", "toybox") == ""
     row = {"path": 0.961, "camera": 0.874, "layout": 0.08, "seconds": 22.4}
-    file.write_text(json.dumps({"pairs": 24, "presets": {"faithful": row, "pure": row | {"path": 0.9}}}))
-    table = pictures.measured("pure")
+    file.write_text(
+        json.dumps({"base": "toybox", "pairs": 24, "presets": {"faithful": row, "pure": row | {"path": 0.9}}})
+    )
+    assert pictures.measured("pure", "animatediff") == ""
+    table = pictures.measured("pure", "toybox")
     assert "24 clips" in table and "Quick" not in table
     chosen = table.split('class="chosen"')[1].split("</tr>")[0]
     assert "Pure" in chosen and all(cell in chosen for cell in ("0.90", "0.87", "0.08", "22 s"))
