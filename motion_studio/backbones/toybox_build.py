@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
 
 import torch
 from diffusers import AnimateDiffPipeline, AutoencoderTiny, DDIMScheduler, UNetMotionModel
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -154,10 +156,11 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
     )
 
 
-def reopen(folder: str) -> AnimateDiffPipeline:
-    """Return a pipeline that `export` wrote, in single precision, to be trained on."""
-    pipe = AnimateDiffPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    return pipe.to(torch.float32)
+def refill(pipe: AnimateDiffPipeline, folder: Path) -> None:
+    """Give a pipeline that `build` made the weights that `export` wrote; RuntimeError if they do not fit."""
+    for part in ("unet", "vae", "text_encoder"):
+        (file,) = (folder / part).glob("*.safetensors")
+        getattr(pipe, part).load_state_dict(load_file(file))
 
 
 def plain_attention(unet: UNetMotionModel) -> None:

@@ -24,7 +24,7 @@ from motion_studio.backbones.toybox_build import (
     build,
     export,
     plain_attention,
-    reopen,
+    refill,
     see_time,
 )
 from motion_studio.toybox.autoencoder import train_autoencoder
@@ -138,8 +138,9 @@ def unit_spread(pipe, seed: int, device: torch.device) -> None:
 def train(args: argparse.Namespace) -> None:
     """Train all parts as the arguments say, each from where an earlier run left it; write the pipeline."""
     args.work.mkdir(parents=True, exist_ok=True)
-    pipe = reopen(str(args.start)) if args.start else build(vocabulary(), args.seed)
+    pipe = build(vocabulary(), args.seed)
     if args.start:
+        refill(pipe, args.start)
         for name in ("autoencoder", "decoder"):
             save_file(dict(pipe.vae.state_dict()), args.work / f"{name}.safetensors")
     device = PartialState().device

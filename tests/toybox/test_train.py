@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from diffusers import AnimateDiffPipeline
 
 from motion_studio.backbones.toybox_build import (
     TEXT_WIDTH,
@@ -16,7 +17,6 @@ from motion_studio.backbones.toybox_build import (
     build_tokenizer,
     build_unet,
     export,
-    reopen,
     see_time,
 )
 from motion_studio.toybox.data import LatentPool, drill_clip, training_clip
@@ -268,7 +268,9 @@ def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
     ]
     monkeypatch.setattr(sys, "argv", ["train", *places, *few, "--learning-rate", "0"])
     main()
-    again = reopen(str(tmp_path / "out"))
+    again = AnimateDiffPipeline.from_pretrained(tmp_path / "out")
     for part in ("vae", "unet", "text_encoder"):
-        ours, theirs = (getattr(p, part).state_dict() for p in (pipe, again))
-        assert all(torch.allclose(ours[k].half().float(), theirs[k], atol=1e-3) for k in ours)
+        ours, theirs = (getattr(p, part).float().state_dict() for p in (pipe, again))
+        assert all(torch.allclose(ours[k], theirs[k], atol=2e-3) for k in ours)
+    texts = [file.read_text() for file in (tmp_path / "out").rglob("*.json")]
+    assert texts and not any(str(tmp_path) in text for text in texts)
