@@ -120,7 +120,7 @@ class GenerationSettings(Settings):
     frames: int | None = None
     """Frames to make; None takes the base model's own length."""
     strength: float = 1.0
-    """Factor on the whole motion: on by about .3, saturating above; negative does not reverse."""
+    """Factor on the whole motion: on by about .3, saturating above; negative reverses only in part."""
     looks: Literal["auto", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"

@@ -68,7 +68,7 @@ class LatteBackbone(PictureBackbone):
         return out[:, : self.latent_channels].float()
 
     def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
-        return spatial_lora(self.denoiser, self.layers, seed)
+        return spatial_lora(self.denoiser, self.layers, seed, self.lock)
 
 
 def _plain(prompt: str) -> str:

@@ -12,6 +12,8 @@ from diffusers.utils.peft_utils import recurse_remove_peft_layers
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from motion_studio.backbones.turns import TurnLock
+
 NAME = "looks"
 ATTENTION = (Attention, AttentionModuleMixin)
 RANK = 4
@@ -45,20 +47,27 @@ class SpatialLora:
 
 
 @contextmanager
-def spatial_lora(model: torch.nn.Module, sites: Collection[str], seed: int) -> Iterator[SpatialLora]:
-    """A fresh LoRA (Hu et al., arXiv 2106.09685) on all attention but the sites'; none is left after."""
+def spatial_lora(
+    model: torch.nn.Module, sites: Collection[str], seed: int, lock: TurnLock
+) -> Iterator[SpatialLora]:
+    """A fresh LoRA (Hu et al., arXiv 2106.09685) on all attention but the sites'; none is left after.
+
+    It comes and goes under the model's `lock`, between the steps of whoever else computes with it.
+    """
     spatial = [
         name for name, layer in model.named_modules() if isinstance(layer, ATTENTION) and name not in sites
     ]
     targets = [f"{name}.{part}" for name in spatial for part in ("to_q", "to_k", "to_v", "to_out.0")]
     config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets)
     # peft draws from the global generator, which is not ours to move.
-    with torch.random.fork_rng(devices=[]):
+    with lock, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # Not the model's own add_adapter, which some have not.
         inject_adapter_in_model(config, model, NAME)
+        lora = SpatialLora(model)
     try:
-        yield SpatialLora(model)
+        yield lora
     finally:
-        recurse_remove_peft_layers(model)
-        del model.peft_config
+        with lock:
+            recurse_remove_peft_layers(model)
+            del model.peft_config

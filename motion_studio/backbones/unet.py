@@ -69,4 +69,4 @@ class UNetBackbone(PictureBackbone):
         return out.float()
 
     def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
-        return spatial_lora(self.unet, self.layers, seed)
+        return spatial_lora(self.unet, self.layers, seed, self.lock)

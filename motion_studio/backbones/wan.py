@@ -171,7 +171,7 @@ class WanBackbone(Backbone):
 
     def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
         # What is left is attention to the text, which each token does for itself.
-        return spatial_lora(self.denoiser, self.layers, seed)
+        return spatial_lora(self.denoiser, self.layers, seed, self.lock)
 
 
 def load(spec: BaseSpec, device: str) -> WanBackbone:

@@ -58,8 +58,8 @@ class Manager:
             if name not in self._loaded:
                 self._make_room(name)
                 backbone = load(name, self.device)
-                if backbone.others and backbone.others[0].device != backbone.device:
-                    send_away(backbone)
+                if any(part.device != backbone.device for part in backbone.others):
+                    send_away(backbone)  # `_fit` brings them where there is room
                 # One device computes for one at a time, whichever model it is.
                 backbone.lock = self.lock
                 self._loaded[name] = backbone

@@ -139,7 +139,7 @@ def train(args: argparse.Namespace) -> None:
     """Train all parts as the arguments say, each from where an earlier run left it; write the pipeline."""
     args.work.mkdir(parents=True, exist_ok=True)
     pipe = build(vocabulary(), args.seed)
-    if args.start:
+    if args.start and not (args.work / "state").exists():
         refill(pipe, args.start)
         for name in ("autoencoder", "decoder"):
             save_file(dict(pipe.vae.state_dict()), args.work / f"{name}.safetensors")
@@ -176,7 +176,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * pace(step, args.steps, args.fall, args.drill_at)
         stage = _stage(step, args)
-        if step == args.drill_at:
+        if step == args.drill_at and stage.clips == "drill":
             see_time(model.unet)
             optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
             average.n_averaged.zero_()
@@ -291,13 +291,13 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "assets" / "toybox", help="where the pipeline goes"
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
-    parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder, to train on")
+    parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder to begin with")
     parser.add_argument("--steps", type=int, default=10600)
     parser.add_argument(
         "--lessons-until", type=int, default=10000, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=7200, help="the step before which words are drilled")
-    parser.add_argument("--drill-steps", type=int, default=650)
+    parser.add_argument("--drill-steps", type=int, default=650, help="0 for lessons without a drill")
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
     parser.add_argument("--fall", type=float, default=0.065, help="share of steps in which the rate falls")
     parser.add_argument(

@@ -99,7 +99,7 @@ GENERATE = {
     "no_motion_note": "What the base model does on its own",
     "empty": "Your library is empty. Learn a motion on the first tab.",
     "strength": "Strength",
-    "strength_info": "On by about 0.3. Below 0 it does not reverse; the mixer does that.",
+    "strength_info": "On by about 0.3. Below 0 it reverses only in part; the mixer has a true reverse.",
     "seed": "Seed",
     "dice": "Another seed",
     "more": "More settings",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,6 @@ from tiny import tiny_backbone, tiny_pipeline
 from motion_studio.backbones import registry, toybox
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
-from motion_studio.backbones.spatial_lora import spatial_lora
 from motion_studio.errors import InputError, SettingsError
 
 
@@ -91,7 +91,7 @@ def test_a_lora_leaves_nothing_behind(backbone):
 
     bare, modules, state = out(), dict(unet.named_modules()), unet.state_dict()
     drawn = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="on purpose"), spatial_lora(unet, backbone.layers, seed=0) as lora:
+    with pytest.raises(RuntimeError, match="on purpose"), backbone.spatial_lora(0) as lora:
         assert torch.equal(drawn, torch.get_rng_state())
         named = [name for name, _ in unet.named_parameters() if "lora" in name]
         assert named and not any("motion_modules" in name for name in named)
@@ -131,3 +131,23 @@ def test_locality():
     assert locality(torch.full((8, 8), 1 / 8)) == pytest.approx(0, abs=1e-6)
     assert locality(columns) < 0
     assert locality(torch.full((2, 2), 0.5)) == 0
+
+
+def test_a_lora_comes_and_goes_only_between_the_steps_of_others(backbone):
+    """It changes the very layers that another job may be computing with."""
+    came, leave, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def learn() -> None:
+        with backbone.spatial_lora(0):
+            came.set()
+            leave.wait(30)
+        gone.set()
+
+    with backbone.playing(None):
+        threading.Thread(target=learn, daemon=True).start()
+        assert not came.wait(0.5)
+    assert came.wait(30)
+    with backbone.playing(None):
+        leave.set()
+        assert not gone.wait(0.5)
+    assert gone.wait(30)

@@ -148,10 +148,11 @@ def test_an_unknown_base_is_refused_at_the_door(tmp_path, capsys, monkeypatch):
     assert "unknown base model 'nobody'" in capsys.readouterr().err
 
 
-def test_a_clip_made_while_a_motion_is_learnt_is_the_same_and_so_is_the_motion(studio, motion):
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_clip_made_while_a_motion_is_learnt_is_the_same_and_so_is_the_motion(studio, motion, hybrid):
     studio.library.save(motion, "Wave")
     clip = Clip(torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3)), 8)
-    learning, mix = InversionSettings(steps=40, preview_every=0), Mix((Track("wave", 0.5),))
+    learning, mix = InversionSettings(steps=40, preview_every=0, hybrid=hybrid), Mix((Track("wave", 0.5),))
 
     alone = studio.generate(SETTINGS, mix, keep=False)
     learnt = studio.invert(clip, learning)
