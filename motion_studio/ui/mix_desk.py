@@ -15,6 +15,7 @@ from motion_studio.studio.mix import Mix, Track, preview_paths
 Desk = dict[str, Any]
 
 MAX_TRACKS = 6
+UNDO_STEPS = 50
 PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0}
 KNOBS: dict[str, Any] = {
     "reverse": False,
@@ -53,6 +54,11 @@ def turned(desk: Desk, index: int, **values: Any) -> Desk:
     """The desk with some values of one track set."""
     tracks = [{**track, **values} if n == index else track for n, track in enumerate(desk["tracks"])]
     return {**desk, "tracks": tracks}
+
+
+def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
+    """The history of a desk's tracks with `desk` as its last, and UNDO_STEPS long at most."""
+    return history if history[-1]["tracks"] == desk["tracks"] else [*history, desk][-UNDO_STEPS:]
 
 
 def operations(track: dict[str, Any]) -> list[dict[str, Any]]:

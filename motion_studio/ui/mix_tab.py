@@ -21,7 +21,6 @@ WORDS = text.MIX
 PREVIEW_STEPS = 6
 RENDER_STEPS = 20
 PREVIEW_EVERY = 4
-UNDO_STEPS = 50
 SLIDERS = {
     "speed": (-2.0, 3.0, 0.05),
     "amplitude": (0.0, 2.0, 0.05),
@@ -101,6 +100,8 @@ class MixTab:
             "inputs": [self.timeline, self.history, self.quick, self.prompt, self.seed, self.watch.id],
             "outputs": [*faces, self.history, *self.watch.outputs],
             "show_progress": "hidden",
+            "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
+            "concurrency_id": "history",
         }
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
         self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
@@ -117,7 +118,13 @@ class MixTab:
         )
         laid = [self.timeline, self.stage, self.shelf]
         added = self.shelf.input(friendly(self._add), [self.timeline, self.shelf], laid, **LIVE)
-        undone = self.undo.click(self._undo, self.history, [self.history, self.timeline, self.stage], **LIVE)
+        undone = self.undo.click(
+            self._undo,
+            [self.timeline, self.history],
+            [self.history, self.timeline, self.stage],
+            show_progress="hidden",
+            concurrency_id="history",  # after the changes that still settle
+        )
         cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
         for change in (added, undone, cleared):
             change.success(**self.settle)
@@ -182,11 +189,12 @@ class MixTab:
         timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
         return timeline, self._draw(desk), gr.HTML(value="")
 
-    def _undo(self, history: list[Desk]) -> tuple[Any, ...]:
-        if len(history) < 2:
+    def _undo(self, desk: Desk, history: list[Desk]) -> tuple[Any, ...]:
+        before = mix_desk.remembered(history, desk)[:-1]
+        if not before:
             gr.Info(WORDS["undone"])
             return history, gr.skip(), gr.skip()
-        return history[:-1], history[-2], self._draw(history[-2])
+        return before, before[-1], self._draw(before[-1])
 
     def _clear(self) -> tuple[Desk, Any]:
         desk = mix_desk.empty(self.spec.frames)
@@ -195,8 +203,7 @@ class MixTab:
     def _settle(
         self, desk: Desk, history: list[Desk], quick: bool, prompt: str, seed: float, job_id: str
     ) -> tuple[Any, ...]:
-        if history[-1]["tracks"] != desk["tracks"]:
-            history = [*history, desk][-UNDO_STEPS:]
+        history = mix_desk.remembered(history, desk)
         watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
         if quick and desk["tracks"] and prompt.strip():
             self.watch.cancel(job_id)

@@ -54,3 +54,13 @@ def test_ways_are_drawn_for_each_track_and_the_mix(studio):
     drawn = mix_desk.ways(desk, studio.library.load)
     assert len(drawn["tracks"]) == 2 and len(drawn["blend"]) == 16
     assert mix_desk.ways(mix_desk.empty(16), studio.library.load) is None
+
+
+def test_a_history_takes_each_change_once_and_lets_the_oldest_go():
+    first, second = mix_desk.empty(16), desk_of()
+    both = mix_desk.remembered([first], second)
+    assert both == [first, second]
+    assert mix_desk.remembered(both, {**second, "selected": 5}) == both
+    for turn in range(mix_desk.UNDO_STEPS + 3):
+        both = mix_desk.remembered(both, desk_of(turn=turn + 1.0))
+    assert len(both) == mix_desk.UNDO_STEPS and both[0] != first and both[-1]["tracks"][0]["turn"] == turn + 1

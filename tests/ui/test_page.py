@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -117,6 +119,30 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page.locator("#mix-save").get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("“Both” is in your library.")).to_be_visible()
     assert studio.library.load("both").info.lineage
+
+
+def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, monkeypatch):
+    generate = studio.generate
+
+    def late(*args, **kwargs) -> Job:
+        time.sleep(1.5)
+        return generate(*args, **kwargs)
+
+    monkeypatch.setattr(studio, "generate", late)
+    page = opened()
+    tab(page, "Mix")
+    for name in ("circle", "zigzag"):
+        page.locator(f"#mix-shelf [data-name={name}]").click()
+        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    expect(page.locator("#mix-stage .track")).to_have_count(2)
+    way = page.locator("#mix-stage .track.selected .way")
+    before = way.get_attribute("d")
+    page.locator("#mix-turn svg").focus()
+    page.keyboard.press("PageUp")
+    expect(way).not_to_have_attribute("d", before)
+    page.get_by_role("button", name="Undo").click()
+    expect(way).to_have_attribute("d", before, timeout=PATIENCE)
+    expect(page.locator("#mix-stage .track")).to_have_count(2)
 
 
 @pytest.mark.parametrize("name", ["Invert", "Generate", "Mix"])
