@@ -121,6 +121,9 @@ class GenerationSettings(Settings):
     """Frames to make; None takes the base model's own length."""
     strength: float = 1.0
     """Factor on the whole motion: on by about .3, saturating above; negative reverses only in part."""
+    motion_end: float = 1.0
+    """Share of the denoising steps, from the first, in which the motion plays. The first few place what
+    moves; ended at a third, the prompt draws the ground anew, at some cost in the camera's motion."""
     looks: Literal["auto", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
@@ -134,6 +137,7 @@ class GenerationSettings(Settings):
         "seed": (0, 2**63 - 1),
         "frames": (2, 512),
         "strength": (-10.0, 10.0),
+        "motion_end": (0.0, 1.0),
         "noise_prior": (0.0, 1.0),
     }
 

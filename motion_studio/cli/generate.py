@@ -20,7 +20,8 @@ from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 
-NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "frames", "motion_type", "noise_prior")
+NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "motion_end", "frames", "motion_type")
+NOT_WITH_RECIPE += ("noise_prior",)
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -53,6 +54,7 @@ def _new(arguments: argparse.Namespace) -> Render:
         negative_prompt=arguments.negative,
         guidance=arguments.guidance,
         strength=arguments.strength,
+        motion_end=arguments.motion_end,
         frames=arguments.frames,
         motion_type=arguments.motion_type,
         noise_prior=arguments.noise_prior,

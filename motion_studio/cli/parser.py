@@ -161,6 +161,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative", metavar="TEXT", help="what guidance moves away from")
     parser.add_argument("--guidance", type=float, metavar="X", help="scale of classifier-free guidance")
     parser.add_argument("--strength", type=float, metavar="X", help="factor on the whole motion")
+    parser.add_argument(
+        "--motion-end", type=float, metavar="SHARE", help="share of the steps in which the motion plays"
+    )
     parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
     parser.add_argument("--motion-type", choices=["camera", "object", "hybrid"])
     parser.add_argument(

@@ -51,7 +51,8 @@ def generate(
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
     yield Progress(0, settings.steps, "Making the clip")
-    path = denoise(backbone, processors, latents, text, settings.guidance, settings.steps, cancel)
+    guidance, steps, end = settings.guidance, settings.steps, settings.motion_end
+    path = denoise(backbone, processors, latents, text, guidance, steps, cancel, end)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
         if preview_every and step % preview_every == 0 and step < settings.steps:
@@ -82,19 +83,22 @@ def denoise(
     guidance: float,
     steps: int,
     cancel: threading.Event | None = None,
+    motion_end: float = 1.0,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """From noise (1, C, N, h, w) to latents in `steps` steps: (step, latents, clean latents predicted).
 
     `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598).
-    The model carries the motion only within a step, so that another job may use it in between.
+    The motion plays in the first `motion_end` share of the steps, in all by default. The model carries it
+    only within a step, so that another job may use it in between.
     """
     scheduler = backbone.scheduler(steps)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
+    last = round(motion_end * len(scheduler.timesteps))
     for step, t in enumerate(scheduler.timesteps, 1):
         check(cancel)
-        with torch.no_grad(), backbone.playing(processors):
+        with torch.no_grad(), backbone.playing(processors if step <= last else None):
             scaled = scale(latents, t)
             if guidance == 1:
                 output = backbone.predict(scaled, t, text[1:])

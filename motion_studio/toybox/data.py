@@ -19,7 +19,9 @@ NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
 
 TAUGHT = [name for name in MOVES if name not in ("free", "still")]
 """What lessons are drawn from, each as often."""
-LESSON = {"any": 0.2, "drill": 0.1, "lesson": 0.7}
+FILMED = ["pan", "tilt", "zoom", "roll"]
+"""The camera's part of the lessons, each as often."""
+LESSON = {"any": 0.35, "drill": 0.1, "lesson": 0.35, "filmed": 0.2}
 """Shares of the clips while lessons last."""
 
 
@@ -49,17 +51,20 @@ def drill_clip(seed: int) -> tuple[Tensor, str, Tensor]:
     return render(scene).frames, caption(scene), torch.from_numpy(mask(scene, 16))
 
 
-def training_clip(seed: int, lesson: bool = False) -> tuple[Tensor, str, Tensor]:
+def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
 
     The last is the object's coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1]. A
-    `lesson` shows a motion with its name on a plain ground under a still camera, and nothing else to learn.
+    "lesson" shows a named motion under a still camera, a "filmed" one a named motion of the camera.
     """
     rng = np.random.default_rng([seed, 1])
-    scene = sample_scene(seed, move=str(rng.choice(TAUGHT)), camera="none") if lesson else sample_scene(seed)
-    if lesson:
-        scene = replace(scene, ground=replace(scene.ground, pattern="plain"))
-    text = caption(scene, lesson or (nameable(scene) and rng.uniform() < NAMED))
+    if kind == "lesson":
+        scene = sample_scene(seed, move=str(rng.choice(TAUGHT)), camera="none")
+    elif kind == "filmed":
+        scene = sample_scene(seed, move="still", camera=str(rng.choice(FILMED)))
+    else:
+        scene = sample_scene(seed)
+    text = caption(scene, kind != "any" or (nameable(scene) and rng.uniform() < NAMED))
     frames = render(scene).frames
     cover = F.max_pool2d(torch.from_numpy(mask(scene, 16)), 3, 1, 1)
     chance = rng.uniform()
@@ -108,7 +113,7 @@ class LatentPool:
     def _draw(self, seed: int, kind: str) -> tuple[Tensor, str, Tensor]:
         if kind == "lesson":
             kind = str(self.rng.choice(list(LESSON), p=list(LESSON.values())))
-        return drill_clip(seed) if kind == "drill" else training_clip(seed, kind == "lesson")
+        return drill_clip(seed) if kind == "drill" else training_clip(seed, kind)
 
     def batch(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return latents (count, C, F, h, w), token ids (count, L) and objects' coverage (count, F, h, w)."""

@@ -50,6 +50,11 @@ def smooth(frames: int, channels: int, rng: Rng) -> np.ndarray:
     return curve / max(np.abs(curve).max(), 1e-6)
 
 
+def _heading(name: str, way: float, words: tuple[str, str], rng: Rng) -> str:
+    """Name a motion and, mostly, which way it goes: without that its mean is no motion, and hard to learn."""
+    return f"{name} {words[int(way > 0)]}" if rng.uniform() < 0.8 else name
+
+
 def straight(frames: int, rng: Rng) -> Move:
     """Move along a line in any direction, named by the nearest of eight."""
     path, angle, scale = _still(frames)
@@ -77,9 +82,10 @@ def bounce(frames: int, rng: Rng) -> Move:
     time = np.linspace(0, 1, frames)
     hops = rng.uniform(1.6, 3.0)
     height = -rng.uniform(0.12, 0.45) * np.abs(np.sin(np.pi * (hops * time + rng.uniform(0, 0.4))))
-    drift = rng.uniform(-0.3, 0.3) * time
-    path = np.stack([drift, height], 1)
-    return Move(path - path[0], angle, scale, "bouncing")
+    drift = rng.uniform(-0.3, 0.3)
+    path = np.stack([drift * time, height], 1)
+    words = _heading("bouncing", drift, ("left", "right"), rng) if abs(drift) > 0.1 else "bouncing"
+    return Move(path - path[0], angle, scale, words)
 
 
 def wave(frames: int, rng: Rng) -> Move:
@@ -89,7 +95,7 @@ def wave(frames: int, rng: Rng) -> Move:
     across = rng.choice([-1, 1]) * rng.uniform(0.3, 0.7) * time
     swing = rng.uniform(0.08, 0.22) * np.sin(2 * np.pi * (rng.uniform(1.0, 1.7) * time + rng.uniform()))
     path = np.stack([across, swing], 1)
-    return Move(path - path[0], angle, scale, "waving")
+    return Move(path - path[0], angle, scale, _heading("waving", across[-1], ("left", "right"), rng))
 
 
 def zigzag(frames: int, rng: Rng) -> Move:
@@ -98,8 +104,9 @@ def zigzag(frames: int, rng: Rng) -> Move:
     time = np.linspace(0, 1, frames)
     phase = rng.uniform(1.3, 2.4) * time + rng.uniform()
     swing = rng.uniform(0.1, 0.28) * (4 * np.abs(phase - np.floor(phase + 0.5)) - 1)
-    path = np.stack([swing, rng.choice([-1, 1]) * rng.uniform(0.3, 0.7) * time], 1)
-    return Move(path - path[0], angle, scale, "zigzagging")
+    along = rng.choice([-1, 1]) * rng.uniform(0.3, 0.7) * time
+    path = np.stack([swing, along], 1)
+    return Move(path - path[0], angle, scale, _heading("zigzagging", along[-1], ("up", "down"), rng))
 
 
 def spin(frames: int, rng: Rng) -> Move:

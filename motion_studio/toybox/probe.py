@@ -169,6 +169,22 @@ def _reversals(values: np.ndarray) -> int:
     return count
 
 
+_HEADED = {"bouncing": 0, "waving": 0, "zigzagging": 1}
+"""Motions that turn to and fro on their way: name to the axis (x 0, y 1) along which they go."""
+
+
+def _headed(name: str, way: str, path: np.ndarray) -> bool:
+    """Whether a path turns back across its way, as its name says, and goes the way that is named, if any."""
+    along, across = path[:, _HEADED[name]], path[:, 1 - _HEADED[name]]
+    net = (along[-1] - along[0]) * (-1 if way in ("left", "up") else 1)
+    if way and net < 0.03:
+        return False
+    if name == "bouncing":
+        hops = np.ptp(across) > 0.08 and _reversals(along) <= 1 or np.ptp(along) < 0.05
+        return bool(hops and _reversals(across) >= 2)
+    return bool(np.ptp(along) > 0.2 and _reversals(along) == 0 and _reversals(across) >= 1)
+
+
 def obeys(words: str, path: np.ndarray, angle: np.ndarray, radius: np.ndarray) -> bool:
     """Whether a motion is the one that `words` name.
 
@@ -189,18 +205,9 @@ def obeys(words: str, path: np.ndarray, angle: np.ndarray, radius: np.ndarray) -
     if words.startswith(("circling", "arcing")):
         turn = _turning(path) * (-1 if words.endswith("counterclockwise") else 1) / np.pi
         return bool(reach > 0.05 and (turn > 1.2 if words.startswith("circling") else 0.25 < turn < 1.5))
-    if words == "bouncing":
-        return bool(
-            extent[1] > 0.08
-            and _reversals(path[:, 1]) >= 2
-            and _reversals(path[:, 0]) <= 1
-            or extent[0] < 0.05
-            and _reversals(path[:, 1]) >= 2
-        )
-    if words == "waving":
-        return bool(extent[0] > 0.2 and _reversals(path[:, 0]) == 0 and _reversals(path[:, 1]) >= 1)
-    if words == "zigzagging":
-        return bool(extent[1] > 0.2 and _reversals(path[:, 1]) == 0 and _reversals(path[:, 0]) >= 1)
+    name, _, way = words.partition(" ")
+    if name in _HEADED:
+        return _headed(name, way, path)
     if words.startswith("spinning"):
         turn = (angle[-1] - angle[0]) * (-1 if words.endswith("counterclockwise") else 1)
         return bool(turn > 0.35 and reach < 0.12)

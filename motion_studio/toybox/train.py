@@ -37,6 +37,9 @@ FRAMES = (2, 4, 2, 16)
 CHANGE_WEIGHT = 4.0
 """How much more the error counts that changes from frame to frame: most of what words say of a motion is in
 it, and none of the still ground, which noise hides and nobody can know."""
+DEPTH = 0.35
+"""Drowned clips have at least 1 - DEPTH of all noise levels: a circle names no way to go, and first shows
+where the noise leaves a little of it to see."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
 
@@ -73,7 +76,7 @@ def loss_of(
     count = latents.shape[0]
     level = torch.rand(count, generator=generator) ** 0.8
     drown = torch.arange(count) < drowned * count
-    level[drown] = 1 - 0.2 * level[drown] ** 2 if drowned < 1 else 1.0
+    level[drown] = 1 - DEPTH * level[drown] ** 2 if drowned < 1 else 1.0
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -229,7 +232,7 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
     if 0 <= since < args.drill_steps:
         return Stage("drill", (4, 2), 1.0 if since < args.drill_steps / 2 else 0.5)
     if since >= 0 and step < args.lessons_until:
-        return Stage("lesson", (8, 16), 0.5)
+        return Stage("lesson", (4, 8, 16), 0.3)
     return Stage("any", (16,) if whole else FRAMES, 0.2 if since >= 0 else 0.0)
 
 

@@ -55,6 +55,7 @@ class GenerateTab:
                 seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
                 self.dice = gr.Button(WORDS["dice"], size="sm")
         with gr.Accordion(WORDS["more"], open=False):
+            end = gr.Slider(0, 1, 1, step=0.05, label=WORDS["motion_end"], info=WORDS["motion_end_info"])
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():
@@ -73,6 +74,7 @@ class GenerateTab:
             "guidance": guidance,
             "seed": seed,
             "strength": strength,
+            "motion_end": end,
             "looks": looks,
             "motion_type": motion_type,
             "noise_prior": noise_prior,

@@ -100,6 +100,8 @@ GENERATE = {
     "empty": "Your library is empty. Learn a motion on the first tab.",
     "strength": "Strength",
     "strength_info": "On by about 0.3. Below 0 it reverses only in part; the mixer has a true reverse.",
+    "motion_end": "Motion ends",
+    "motion_end_info": "Share of the steps it plays in. At 0.35 the prompt draws its own ground.",
     "seed": "Seed",
     "dice": "Another seed",
     "more": "More settings",

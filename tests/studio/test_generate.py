@@ -78,6 +78,7 @@ def test_each_setting_counts_and_a_seed_repeats(backbone, motion):
         {"prompt": "blue"},
         {"negative_prompt": "blue"},
         {"guidance": 5.0},
+        {"motion_end": 0.4},
         {"strength": 0.3},
         {"looks": "raw"},
         {"looks": "difference"},
@@ -91,6 +92,14 @@ def test_each_setting_counts_and_a_seed_repeats(backbone, motion):
 
 def test_without_strength_the_motion_is_gone(backbone, motion):
     assert torch.allclose(made(backbone, settings(strength=0), motion), made(backbone, settings()), atol=1e-4)
+
+
+def test_a_motion_plays_until_its_end(backbone, motion):
+    bare, whole = made(backbone, settings()), made(backbone, settings(), motion)
+    assert torch.equal(made(backbone, settings(motion_end=0.0), motion), bare)
+    first, both = (made(backbone, settings(motion_end=end), motion) for end in (0.34, 0.67))
+    assert not any(torch.equal(a, b) for a, b in ((first, both), (first, bare), (both, whole)))
+    assert torch.equal(made(backbone, settings(motion_end=0.4), motion), first)  # one step of three
 
 
 def test_other_lengths(backbone, motion):

@@ -39,6 +39,19 @@ def test_words_of_another_motion_are_not_obeyed():
     assert np.mean(wrong) < 0.1
 
 
+def test_a_way_that_is_named_must_be_gone():
+    ways = {"wave": ("left", "right"), "zigzag": ("up", "down"), "bounce": ("left", "right")}
+    for move, (back, on) in ways.items():
+        scenes = [sample_scene(HELD_OUT + k, move=move, camera="none") for k in range(40)]
+        named = [scene for scene in scenes if " " in scene.things[0].words]
+        assert len(named) >= 10
+        for scene in named:
+            name, way = scene.things[0].words.split()
+            looks = scene.path(), scene.angle(), scene.radius()
+            assert obeys(name, *looks) and obeys(f"{name} {way}", *looks)
+            assert not obeys(f"{name} {back if way == on else on}", *looks)
+
+
 def test_unknown_words_are_an_error():
     with pytest.raises(ValueError, match="flying"):
         obeys("flying", np.zeros((4, 2)), np.zeros(4), np.ones(4))
