@@ -22,7 +22,7 @@ from motion_studio.motion.arithmetic import blend, operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operations_time import Strength
-from motion_studio.settings import GenerationSettings, preset
+from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
 from motion_studio.toybox.judge import correlation, spread
@@ -67,11 +67,7 @@ class Bench:
 
     def play(self, number: int, motion: Motion, truth: Tensor, label: str) -> dict:
         """Make a clip with the motion and compare its path with the truth (N, 2)."""
-        settings = GenerationSettings(
-            prompt=caption(self.asked[number], motion=False),
-            seed=number,
-            guidance=self.backbone.spec.guidance,
-        )
+        settings = self.backbone.spec.generation(caption(self.asked[number], motion=False), seed=number)
         clip = finish(generate(self.backbone, settings, motion))
         seen = read(clip)
         if number == 0:

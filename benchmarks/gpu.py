@@ -27,7 +27,7 @@ from motion_studio.backbones.memory import store_as_float8, weight_bytes
 from motion_studio.backbones.random_weights import random_base
 from motion_studio.errors import OutOfMemory
 from motion_studio.motion.embedding import Motion
-from motion_studio.settings import GenerationSettings, InversionSettings
+from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Progress
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
@@ -120,7 +120,7 @@ def learn(
 
 def make(backbone: Backbone, steps: int, motion: Motion | None) -> list[float]:
     """Return the seconds of each denoising step but the first, guidance included."""
-    settings = GenerationSettings(prompt="a", steps=steps, guidance=backbone.spec.guidance)
+    settings = backbone.spec.generation("a", steps=steps)
     found = timed(backbone, generate(backbone, settings, motion), Progress)
     return [seconds for event, seconds in found if isinstance(event, Progress) and event.step > 1]
 

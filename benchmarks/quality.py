@@ -58,7 +58,7 @@ class Run:
     ) -> None:
         """Make the clip asked for with a motion, judge it and keep the figures."""
         asked = caption(self.asked[number], motion=False)
-        settings = GenerationSettings(prompt=asked, seed=number, guidance=self.backbone.spec.guidance)
+        settings = self.backbone.spec.generation(asked, seed=number)
         began = time.perf_counter()
         made = finish(generate(self.backbone, settings, motion))
         seconds = time.perf_counter() - began

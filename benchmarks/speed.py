@@ -109,7 +109,7 @@ def forward(backbone: Backbone, batch: int, motion: Motion | None = None) -> Run
 def carrying(bench: Bench) -> None:
     """Compare making a clip with a motion with making it without, and with diffusers' own pipeline."""
     backbone, steps = bench.backbone, bench.steps
-    settings = GenerationSettings(prompt=PROMPT, steps=steps, guidance=backbone.spec.guidance)
+    settings = backbone.spec.generation(PROMPT, steps=steps)
     pipe = backbone.pipe
     pipe.set_progress_bar_config(disable=True)
     size = {"num_frames": backbone.frames, "height": backbone.height, "width": backbone.width}

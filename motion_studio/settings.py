@@ -121,9 +121,12 @@ class GenerationSettings(Settings):
     """Frames to make; None takes the base model's own length."""
     strength: float = 1.0
     """Factor on the whole motion: on by about .3, saturating above; negative reverses only in part."""
-    motion_end: float = 1.0
-    """Share of the denoising steps, from the first, in which the motion plays. The first few place what
-    moves; ended at a third, the prompt draws the ground anew, at some cost in the camera's motion."""
+    guide_until: float = 0.0
+    """Share of the steps, from the first, in which guidance leads away from the model without the motion, so
+    that it strengthens the motion as it does the prompt (in few steps only: arXiv 2404.07724)."""
+    play_until: float = 1.0
+    """Share of the steps, from the first, in which the motion plays. The first place what moves; after them
+    the prompt draws the ground anew, at some cost in the camera's motion."""
     looks: Literal["auto", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
@@ -137,7 +140,8 @@ class GenerationSettings(Settings):
         "seed": (0, 2**63 - 1),
         "frames": (2, 512),
         "strength": (-10.0, 10.0),
-        "motion_end": (0.0, 1.0),
+        "guide_until": (0.0, 1.0),
+        "play_until": (0.0, 1.0),
         "noise_prior": (0.0, 1.0),
     }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motion_studio.backbones.hub import HUB_ID, INDEX, fetched_json, repo_and_file, why_not
 from motion_studio.errors import InputError, SettingsError
+from motion_studio.settings import GenerationSettings
 
 if TYPE_CHECKING:
     from motion_studio.backbones.base import Backbone
@@ -46,12 +47,21 @@ class BaseSpec:
     """Memory that making a clip of its own size takes, the weights included."""
     steps: int = 20
     """The number of denoising steps that suits it."""
+    guide_until: float = 0.0
+    """The share of the steps in which guidance leads to a motion too; measured for the toybox alone."""
+    play_until: float = 1.0
+    """The share of the steps in which a motion plays; measured for the toybox alone."""
     repo: str = ""
     """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
     revision: str | None = None
     """The Hub's revision of `repo`; None is main."""
     parts: dict[str, str] = field(default_factory=dict)
     """Parts of the pipeline that come from elsewhere: a repository, or one file of it."""
+
+    def generation(self, prompt: str, **changes: Any) -> GenerationSettings:
+        """Return the settings that suit this base, but for `changes`."""
+        own = {name: getattr(self, name) for name in ("steps", "guidance", "guide_until", "play_until")}
+        return GenerationSettings(prompt, **{**own, **changes})
 
 
 # Of the toybox everything is measured, of the others nothing yet: `looks` is the paper's (arXiv 2403.20193),

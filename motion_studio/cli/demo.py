@@ -12,7 +12,7 @@ from typing import Any
 from motion_studio.cli.inputs import changed
 from motion_studio.cli.output import figures, play, show
 from motion_studio.errors import InputError
-from motion_studio.settings import GenerationSettings, preset
+from motion_studio.settings import preset
 from motion_studio.studio.invert import invert
 from motion_studio.studio.library import STARTERS, save_reference, shown_scale
 from motion_studio.studio.manager import Manager
@@ -38,7 +38,7 @@ def demo(arguments: argparse.Namespace) -> None:
     backbone = Manager(arguments.device).backbone(arguments.base)
     reference = fit(clip, backbone.frames, backbone.height, backbone.width, backbone.fps)
     # The seed of the arguments is the inversion's; the clip's stays, so that the figures can be compared.
-    settings = GenerationSettings(arguments.prompt or PROMPT, guidance=backbone.spec.guidance)
+    settings = backbone.spec.generation(arguments.prompt or PROMPT)
 
     started = time.monotonic()
     motion = play(invert(backbone, reference, learning, _words(arguments, path)), arguments.quiet)

@@ -11,7 +11,6 @@ from motion_studio.cli.inputs import changed, motion_path, output, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
-from motion_studio.settings import GenerationSettings
 from motion_studio.studio.library import Library, shown_scale
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.mix import Mix, Track
@@ -20,8 +19,8 @@ from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 
-NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "motion_end", "frames", "motion_type")
-NOT_WITH_RECIPE += ("noise_prior",)
+NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "frames", "motion_type", "noise_prior")
+NOT_WITH_RECIPE += ("guide_until", "play_until")
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -49,12 +48,13 @@ def _new(arguments: argparse.Namespace) -> Render:
     motions = {name: read_motion(path) for name, path in paths.items()}
     backbone = Manager(arguments.device).backbone(arguments.base)
     settings = changed(
-        GenerationSettings(arguments.prompt, guidance=backbone.spec.guidance, steps=backbone.spec.steps),
+        backbone.spec.generation(arguments.prompt),
         arguments,
         negative_prompt=arguments.negative,
         guidance=arguments.guidance,
         strength=arguments.strength,
-        motion_end=arguments.motion_end,
+        guide_until=arguments.guide_until,
+        play_until=arguments.play_until,
         frames=arguments.frames,
         motion_type=arguments.motion_type,
         noise_prior=arguments.noise_prior,

@@ -162,7 +162,10 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=float, metavar="X", help="scale of classifier-free guidance")
     parser.add_argument("--strength", type=float, metavar="X", help="factor on the whole motion")
     parser.add_argument(
-        "--motion-end", type=float, metavar="SHARE", help="share of the steps in which the motion plays"
+        "--guide-until", type=float, metavar="SHARE", help="share of the steps that guide to the motion too"
+    )
+    parser.add_argument(
+        "--play-until", type=float, metavar="SHARE", help="share of the steps in which the motion plays"
     )
     parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
     parser.add_argument("--motion-type", choices=["camera", "object", "hybrid"])

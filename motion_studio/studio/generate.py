@@ -51,8 +51,7 @@ def generate(
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
     yield Progress(0, settings.steps, "Making the clip")
-    guidance, steps, end = settings.guidance, settings.steps, settings.motion_end
-    path = denoise(backbone, processors, latents, text, guidance, steps, cancel, end)
+    path = denoise(backbone, processors, latents, text, settings, cancel)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
         if preview_every and step % preview_every == 0 and step < settings.steps:
@@ -80,34 +79,55 @@ def denoise(
     processors: Processors,
     latents: Tensor,
     text: Tensor,
-    guidance: float,
-    steps: int,
+    settings: GenerationSettings,
     cancel: threading.Event | None = None,
-    motion_end: float = 1.0,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """From noise (1, C, N, h, w) to latents in `steps` steps: (step, latents, clean latents predicted).
+    """From noise (1, C, N, h, w) to latents, a step at a time: (step, latents, clean latents predicted).
 
-    `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598).
-    The motion plays in the first `motion_end` share of the steps, in all by default. The model carries it
-    only within a step, so that another job may use it in between.
+    `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598):
+    v = n + s (p - n), with n without the motion in the first steps (`guide_until`), and both without it in
+    the last (`play_until`). The model carries a motion only within a step: another job may come between.
     """
-    scheduler = backbone.scheduler(steps)
+    scheduler, guidance = backbone.scheduler(settings.steps), settings.guidance
+    guided, played = (
+        round(share * len(scheduler.timesteps)) for share in (settings.guide_until, settings.play_until)
+    )
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
-    last = round(motion_end * len(scheduler.timesteps))
     for step, t in enumerate(scheduler.timesteps, 1):
         check(cancel)
-        with torch.no_grad(), backbone.playing(processors if step <= last else None):
-            scaled = scale(latents, t)
-            if guidance == 1:
-                output = backbone.predict(scaled, t, text[1:])
-            else:
-                negative, positive = backbone.predict(torch.cat([scaled, scaled]), t, text).chunk(2)
-                output = negative + guidance * (positive - negative)
-            clean, _ = backbone.process.read(scaled, output, t)
-            latents = scheduler.step(output, t, latents).prev_sample
+        scaled = scale(latents, t)
+        carried = processors if step <= played else {}
+        motions = ({} if carried and step <= guided else carried, carried)
+        output = _guided(backbone, motions, scaled, t, text, guidance)
+        clean, _ = backbone.process.read(scaled, output, t)
+        latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean
+
+
+@torch.no_grad()
+def _guided(
+    backbone: Backbone,
+    motions: tuple[Processors, Processors],
+    latents: Tensor,
+    t: Tensor,
+    text: Tensor,
+    guidance: float,
+) -> Tensor:
+    """The model's output under guidance; `motions` are the negative's and the positive's, as `text` is."""
+    without, carried = motions
+    if guidance != 1 and without is carried:
+        with backbone.playing(carried):
+            negative, positive = backbone.predict(torch.cat([latents, latents]), t, text).chunk(2)
+        return negative + guidance * (positive - negative)
+    with backbone.playing(carried):
+        positive = backbone.predict(latents, t, text[1:])
+    if guidance == 1:
+        return positive
+    with backbone.playing(without):
+        negative = backbone.predict(latents, t, text[:1])
+    return negative + guidance * (positive - negative)
 
 
 def check(cancel: threading.Event | None) -> None:

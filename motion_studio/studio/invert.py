@@ -140,15 +140,8 @@ class _Learner:
         prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
         text = backbone.encode_text(["", prompt])
         processors = backbone.processors(motion)
-        path = denoise(
-            backbone,
-            processors,
-            noise.to(backbone.device),
-            text,
-            backbone.spec.guidance,
-            SAMPLE_STEPS,
-            cancel,
-        )
+        settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS)
+        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel)
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)
 

@@ -55,7 +55,9 @@ class GenerateTab:
                 seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
                 self.dice = gr.Button(WORDS["dice"], size="sm")
         with gr.Accordion(WORDS["more"], open=False):
-            end = gr.Slider(0, 1, 1, step=0.05, label=WORDS["motion_end"], info=WORDS["motion_end_info"])
+            with gr.Row():
+                guide_until = self._share("guide_until")
+                play_until = self._share("play_until")
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():
@@ -74,11 +76,17 @@ class GenerateTab:
             "guidance": guidance,
             "seed": seed,
             "strength": strength,
-            "motion_end": end,
+            "guide_until": guide_until,
+            "play_until": play_until,
             "looks": looks,
             "motion_type": motion_type,
             "noise_prior": noise_prior,
         }
+
+    def _share(self, name: str) -> gr.Slider:
+        own = getattr(self.spec, name)
+        info = WORDS[f"{name}_info"]
+        return gr.Slider(0, 1, own, step=0.05, label=WORDS[name], info=info, min_width=140)
 
     def _screen(self) -> None:
         self.player = components.player(*self._views(self._first()), elem_id="generate-player")

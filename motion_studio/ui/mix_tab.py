@@ -9,7 +9,6 @@ import gradio as gr
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
-from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import build
 from motion_studio.studio.studio import Studio
@@ -218,8 +217,7 @@ class MixTab:
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:
             raise InputError(WORDS["need_tracks"])
-        guidance = self.spec.guidance
-        settings = GenerationSettings(prompt=prompt, seed=int(seed or 0), steps=steps, guidance=guidance)
+        settings = self.spec.generation(prompt, seed=int(seed or 0), steps=steps)
         mix, keep = mix_desk.to_mix(desk), kind == "mix"
         return self.studio.generate(
             settings, mix, kind=kind, keep=keep, preview_every=PREVIEW_EVERY if keep else 0

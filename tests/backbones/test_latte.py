@@ -36,7 +36,9 @@ def test_bare_it_is_what_the_pipeline_makes(backbone):
         args = {"height": 32, "width": 32, "video_length": 4, "num_inference_steps": 3, "output_type": "pt"}
         theirs = pipe(prompt, "", guidance_scale=guidance, latents=noise, **args).frames[0]
         text = backbone.encode_text(["", prompt])
-        *_, (_, latents, _) = denoise(backbone, {}, noise, text, guidance, 3)
+        *_, (_, latents, _) = denoise(
+            backbone, {}, noise, text, GenerationSettings("", guidance=guidance, steps=3)
+        )
         assert torch.allclose(backbone.decode(latents), theirs, atol=1e-4)
 
 

@@ -180,7 +180,7 @@ def test_animatelcm_has_its_lora_merged_in_and_samples_alike_twice(cache):
     assert loaded.weights_hash == load("animatelcm").weights_hash != load("animatediff").weights_hash
     assert not any("lora" in name for name in loaded.unet.state_dict())
     noise, text = torch.randn(1, 4, 4, 8, 8), loaded.encode_text(["", "a red ball"])
-    one, two = ([*denoise(loaded, {}, noise, text, spec.guidance, spec.steps)][-1][1] for _ in range(2))
+    one, two = ([*denoise(loaded, {}, noise, text, spec.generation(""))][-1][1] for _ in range(2))
     assert torch.equal(one, two) and len(loaded.scheduler(spec.steps).timesteps) == 6
     with pytest.raises(SettingsError, match="steps=60"):
         loaded.scheduler(60)

@@ -8,6 +8,7 @@ from tiny import tiny_unet3d, tiny_unet3d_pipeline
 
 from motion_studio.backbones.injection import injected
 from motion_studio.backbones.unet3d import UNet3DBackbone
+from motion_studio.settings import GenerationSettings
 from motion_studio.studio.generate import denoise
 
 
@@ -80,7 +81,7 @@ def test_bare_it_makes_what_the_pipeline_makes(prediction_type):
         output_type="latent",
     ).frames
     text = backbone.encode_text(["blue", "a red ball"])
-    *_, (_, latents, _) = denoise(backbone, {}, noise, text, 3.0, 3)
+    *_, (_, latents, _) = denoise(backbone, {}, noise, text, GenerationSettings("", guidance=3.0, steps=3))
     assert torch.allclose(latents, wanted, atol=1e-4)
 
 

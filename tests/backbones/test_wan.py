@@ -85,7 +85,9 @@ def test_latents_are_scaled_as_the_pipeline_decodes_them(backbone):
     args |= {"num_inference_steps": 3, "guidance_scale": 2.0, "output_type": "pt"}
     theirs = pipe(**args, negative_prompt="blue", latents=noise).frames[0]
     text = backbone.encode_text(["blue", "a red ball"])
-    *_, (_, latents, clean) = denoise(backbone, {}, noise, text, 2.0, 3)
+    *_, (_, latents, clean) = denoise(
+        backbone, {}, noise, text, GenerationSettings("", guidance=2.0, steps=3)
+    )
     assert torch.allclose(backbone.decode(latents), theirs, atol=1e-4)
     # UniPC's last step is the clean sample that it predicts, at a level that it rounds less.
     assert torch.allclose(clean, latents, atol=0.02)
@@ -175,8 +177,10 @@ def test_the_noise_prior_is_the_flow_backwards(backbone):
     except StopIteration as end:
         noise = end.value
     text = backbone.encode_text(["", ""])
-    *_, (_, again, _) = denoise(backbone, {}, noise, text, 1.0, steps)
-    *_, (_, other, _) = denoise(backbone, {}, torch.randn_like(noise), text, 1.0, steps)
+    *_, (_, again, _) = denoise(backbone, {}, noise, text, GenerationSettings("", guidance=1.0, steps=steps))
+    *_, (_, other, _) = denoise(
+        backbone, {}, torch.randn_like(noise), text, GenerationSettings("", guidance=1.0, steps=steps)
+    )
     assert (again - latents).square().mean() < 0.05 * (other - latents).square().mean()
     reference = backbone.encode(torch.rand(FRAMES, 3, 32, 32))
     motion = some_motion(backbone)
@@ -190,7 +194,7 @@ def test_euler_steps_are_ours(backbone):
     other = tiny_wan(FlowMatchEulerDiscreteScheduler(shift=3.0))
     assert other.process.schedule == backbone.process.schedule == Flow(3.0, 1000)
     noise, text = torch.randn(1, 4, N, 4, 4), other.encode_text(["", ""])
-    path = list(denoise(other, {}, noise, text, 1.0, 4))
+    path = list(denoise(other, {}, noise, text, GenerationSettings("", guidance=1.0, steps=4)))
     times = [*other.scheduler(4).timesteps, 0.0]
     x = noise
     for (_, latents, clean), t, later in zip(path, times, times[1:], strict=False):

@@ -78,7 +78,8 @@ def test_each_setting_counts_and_a_seed_repeats(backbone, motion):
         {"prompt": "blue"},
         {"negative_prompt": "blue"},
         {"guidance": 5.0},
-        {"motion_end": 0.4},
+        {"guide_until": 0.4},
+        {"play_until": 0.4},
         {"strength": 0.3},
         {"looks": "raw"},
         {"looks": "difference"},
@@ -96,10 +97,28 @@ def test_without_strength_the_motion_is_gone(backbone, motion):
 
 def test_a_motion_plays_until_its_end(backbone, motion):
     bare, whole = made(backbone, settings()), made(backbone, settings(), motion)
-    assert torch.equal(made(backbone, settings(motion_end=0.0), motion), bare)
-    first, both = (made(backbone, settings(motion_end=end), motion) for end in (0.34, 0.67))
+    assert torch.equal(made(backbone, settings(play_until=0.0), motion), bare)
+    first, both = (made(backbone, settings(play_until=end), motion) for end in (0.34, 0.67))
     assert not any(torch.equal(a, b) for a, b in ((first, both), (first, bare), (both, whole)))
-    assert torch.equal(made(backbone, settings(motion_end=0.4), motion), first)  # one step of three
+    assert torch.equal(made(backbone, settings(play_until=0.4), motion), first)  # one step of three
+
+
+def test_guidance_leads_to_the_motion_too_until_its_end(backbone, motion):
+    noise = torch.randn(1, 4, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    text, scheduler = backbone.encode_text(["blue", "a red ball"]), backbone.scheduler(3)
+    wanted, ready = noise * scheduler.init_noise_sigma, played(backbone, settings(), motion)
+    for step, t in enumerate(scheduler.timesteps):
+        with torch.no_grad(), backbone.playing(ready if step else None):
+            negative = backbone.predict(wanted, t, text[:1])
+        with torch.no_grad(), backbone.playing(ready):
+            positive = backbone.predict(wanted, t, text[1:])
+        output = negative + 2.0 * (positive - negative)
+        wanted = scheduler.step(output, t, wanted).prev_sample
+    *_, (_, latents, _) = denoise(backbone, ready, noise, text, settings(guide_until=0.34))
+    assert torch.allclose(latents, wanted, atol=1e-4)
+    alone = made(backbone, settings(guidance=1.0), motion)
+    assert torch.equal(made(backbone, settings(guidance=1.0, guide_until=1.0), motion), alone)
+    assert torch.equal(made(backbone, settings(guide_until=1.0)), made(backbone, settings()))
 
 
 def test_other_lengths(backbone, motion):
@@ -129,8 +148,8 @@ def test_inverted_noise_makes_the_clip_again(backbone):
     except StopIteration as end:
         noise = end.value
     text = backbone.encode_text(["", ""])
-    *_, (_, again, _) = denoise(backbone, {}, noise, text, 1.0, steps)
-    chance = denoise(backbone, {}, torch.randn_like(noise), text, 1.0, steps)
+    *_, (_, again, _) = denoise(backbone, {}, noise, text, settings(guidance=1.0, steps=steps))
+    chance = denoise(backbone, {}, torch.randn_like(noise), text, settings(guidance=1.0, steps=steps))
     *_, (_, other, _) = chance
     assert (again - latents).square().mean() < 0.2 * (other - latents).square().mean()
 
