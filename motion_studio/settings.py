@@ -123,7 +123,8 @@ class GenerationSettings(Settings):
     """Factor on the whole motion: on by about .3, saturating above; negative reverses only in part."""
     guide_until: float = 0.0
     """Share of the steps, from the first, in which guidance leads away from the model without the motion, so
-    that it strengthens the motion as it does the prompt (in few steps only: arXiv 2404.07724)."""
+    that it strengthens the motion as it does the prompt. In all steps it breaks more than it gives; guidance
+    in a part of them is of arXiv 2404.07724."""
     play_until: float = 1.0
     """Share of the steps, from the first, in which the motion plays. The first place what moves; after them
     the prompt draws the ground anew, at some cost in the camera's motion."""
