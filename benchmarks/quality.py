@@ -30,6 +30,11 @@ from motion_studio.toybox.judge import judge
 from motion_studio.toybox.sample import caption
 from motion_studio.toybox.world import Scene, render
 
+PLAYED = {
+    "unguided, to the end": {"guide_until": 0.0, "play_until": 1.0},
+    "guided .35, to .7": {"guide_until": 0.35, "play_until": 0.7},
+}
+"""Other ways to play the first preset's motions: as the paper does, and for the camera's sake."""
 CONTROLS = ("no motion", "another clip's", "reversed")
 HEADER = ["", "object path", "worst tenth", "camera", "size object", "size camera", "colour", "shape"]
 HEADER += ["colour leak", "shape leak", "layout", "learning s", "making s"]
@@ -54,11 +59,16 @@ class Run:
         return motion, time.perf_counter() - began
 
     def play(
-        self, condition: str, number: int, motion: Motion | None, learning: float = float("nan")
+        self,
+        condition: str,
+        number: int,
+        motion: Motion | None,
+        learning: float = float("nan"),
+        **changes: float,
     ) -> None:
-        """Make the clip asked for with a motion, judge it and keep the figures."""
+        """Make the clip asked for with a motion, judge it and keep the figures; `changes` are of settings."""
         asked = caption(self.asked[number], motion=False)
-        settings = self.backbone.spec.generation(asked, seed=number)
+        settings = self.backbone.spec.generation(asked, seed=number, **changes)
         began = time.perf_counter()
         made = finish(generate(self.backbone, settings, motion))
         seconds = time.perf_counter() - began
@@ -165,6 +175,8 @@ def main() -> None:
         print(table(run.rows), flush=True)
     first = motions["faithful" if "faithful" in motions else args.presets[0]]
     for number in tqdm(range(len(run.sources)), desc="controls"):
+        for condition, changes in PLAYED.items():
+            run.play(condition, number, first[number], **changes)
         other = first[(number + 1) % len(first)]
         for condition, motion in zip(CONTROLS, (None, other, Reverse().apply(first[number])), strict=True):
             run.play(condition, number, motion)

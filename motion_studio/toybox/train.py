@@ -295,16 +295,16 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder to begin with")
-    parser.add_argument("--steps", type=int, default=10600)
+    parser.add_argument("--steps", type=int, default=14200)
     parser.add_argument(
-        "--lessons-until", type=int, default=10000, help="after the drill, steps that stress motions' words"
+        "--lessons-until", type=int, default=13300, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=7200, help="the step before which words are drilled")
     parser.add_argument("--drill-steps", type=int, default=650, help="0 for lessons without a drill")
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
-    parser.add_argument("--fall", type=float, default=0.065, help="share of steps in which the rate falls")
+    parser.add_argument("--fall", type=float, default=0.09, help="share of steps in which the rate falls")
     parser.add_argument(
-        "--thin-until", type=float, default=0.95, help="share of the steps with thinned clips"
+        "--thin-until", type=float, default=0.937, help="share of the steps with thinned clips"
     )
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
