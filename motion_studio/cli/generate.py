@@ -19,8 +19,17 @@ from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 
-NOT_WITH_RECIPE = ("prompt", "negative", "guidance", "strength", "frames", "motion_type", "noise_prior")
-NOT_WITH_RECIPE += ("guide_until", "play_until")
+NOT_WITH_RECIPE = (
+    "prompt",
+    "negative",
+    "guidance",
+    "strength",
+    "guide_until",
+    "play_until",
+    "frames",
+    "motion_type",
+    "noise_prior",
+)
 
 
 def generate(arguments: argparse.Namespace) -> None:

@@ -88,7 +88,7 @@ def denoise(
     v = n + s (p - n), with n without the motion in the first steps (`guide_until`), and both without it in
     the last (`play_until`). The model carries a motion only within a step: another job may come between.
     """
-    scheduler, guidance = backbone.scheduler(settings.steps), settings.guidance
+    scheduler = backbone.scheduler(settings.steps)
     guided, played = (
         round(share * len(scheduler.timesteps)) for share in (settings.guide_until, settings.play_until)
     )
@@ -99,8 +99,8 @@ def denoise(
         check(cancel)
         scaled = scale(latents, t)
         carried = processors if step <= played else {}
-        motions = ({} if carried and step <= guided else carried, carried)
-        output = _guided(backbone, motions, scaled, t, text, guidance)
+        apart = bool(carried) and step <= guided
+        output = _guided(backbone, carried, apart, scaled, t, text, settings.guidance)
         clean, _ = backbone.process.read(scaled, output, t)
         latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean
@@ -109,24 +109,25 @@ def denoise(
 @torch.no_grad()
 def _guided(
     backbone: Backbone,
-    motions: tuple[Processors, Processors],
+    carried: Processors,
+    apart: bool,
     latents: Tensor,
     t: Tensor,
     text: Tensor,
     guidance: float,
 ) -> Tensor:
-    """The model's output under guidance; `motions` are the negative's and the positive's, as `text` is."""
-    without, carried = motions
-    if guidance != 1 and without is carried:
-        with backbone.playing(carried):
-            negative, positive = backbone.predict(torch.cat([latents, latents]), t, text).chunk(2)
-        return negative + guidance * (positive - negative)
-    with backbone.playing(carried):
-        positive = backbone.predict(latents, t, text[1:])
+    """The model's output under guidance, with the motion carried; if `apart`, the negative is without it."""
+
+    def output(motion: Processors, text: Tensor) -> Tensor:
+        with backbone.playing(motion):
+            return backbone.predict(torch.cat([latents] * len(text)), t, text)
+
     if guidance == 1:
-        return positive
-    with backbone.playing(without):
-        negative = backbone.predict(latents, t, text[:1])
+        return output(carried, text[1:])
+    if apart:
+        negative, positive = output({}, text[:1]), output(carried, text[1:])
+    else:
+        negative, positive = output(carried, text).chunk(2)
     return negative + guidance * (positive - negative)
 
 

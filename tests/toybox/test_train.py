@@ -58,6 +58,12 @@ def test_training_clips_are_seeded_and_some_are_without_words():
     assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
 
 
+def test_lessons_name_what_moves():
+    lessons, filmed = ([training_clip(seed, kind)[1] for seed in range(40)] for kind in ("lesson", "filmed"))
+    assert not any("camera" in text for text in lessons)
+    assert sum("camera" in text for text in filmed) > 30  # some words, and some captions, are left out
+
+
 def test_the_pool_keeps_its_size(pipe):
     pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
     pool.add(2)
