@@ -62,6 +62,8 @@ class MotionProcessor:
         return weights.mean((0, 1))
 
     def _valued(self, hidden: Tensor) -> Tensor:
+        if self.dense is not None:
+            self.dense = self.dense.to(hidden.dtype)  # once, not at each call
         v = self.embedding.v() if self.dense is None else self.dense
         if v is None:
             return hidden

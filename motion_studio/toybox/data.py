@@ -8,13 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from motion_studio.motion.looks import shuffle_looks
 from motion_studio.toybox.motions import MOVES
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
 from motion_studio.toybox.world import mask, render
 
-NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.05, 0.05, 0.06
+NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
 TAUGHT = [name for name in MOVES if name not in ("free", "still")]
@@ -79,44 +80,74 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     return frames, text, cover
 
 
-class LatentPool:
-    """Encoded clips with their token ids, a few of them replaced by new ones all the time."""
+class Clips(Dataset):
+    """Seeded clips of one kind, one after another without an end; its frames have 8 bits, as a file's do.
 
-    def __init__(self, vae: nn.Module, tokenizer, size: int, seed: int) -> None:
+    `kind` is "any", "drill", or "lesson": lessons among the others, as LESSON says.
+    """
+
+    def __init__(self, seed: int, kind: str) -> None:
+        self.seed, self.kind = seed, kind
+
+    def __len__(self) -> int:
+        return HELD_OUT
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str, Tensor]:
+        rng = np.random.default_rng([self.seed, index])
+        seed, kind = int(rng.integers(HELD_OUT)), self.kind
+        if kind == "lesson":
+            kind = str(rng.choice(list(LESSON), p=list(LESSON.values())))
+        frames, text, cover = drill_clip(seed) if kind == "drill" else training_clip(seed, kind)
+        return (frames * 255).round().byte(), text, cover
+
+
+class LatentPool:
+    """Encoded clips with their token ids on the autoencoder's device; new ones replace the oldest."""
+
+    def __init__(
+        self,
+        vae: nn.Module,
+        tokenizer,
+        size: int,
+        seed: int,
+        kind: str = "any",
+        fresh: int = 2,
+        workers: int = 0,
+    ) -> None:
+        """Keep `size` clips at most, `fresh` of them drawn at once, by `workers` processes beside this one.
+
+        The clips are the same ones in the same order whatever the number of workers.
+        """
         self.vae, self.tokenizer, self.size = vae, tokenizer, size
         self.rng = np.random.default_rng(seed)
-        self.clips: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.drawn = iter(DataLoader(Clips(seed, kind), fresh, num_workers=workers))
+        self.added = 0
+
+    def __len__(self) -> int:
+        return min(self.added, self.size)
 
     @torch.no_grad()
-    def add(self, count: int, kind: str = "any") -> None:
-        """Render and encode `count` new clips; past `size` they take the place of random old ones.
-
-        `kind` is "any", "drill", or "lesson": lessons among the others, as LESSON says.
-        """
-        seeds = [int(self.rng.integers(HELD_OUT)) for _ in range(count)]
-        drawn = [self._draw(seed, kind) for seed in seeds]
-        clips, texts, covers = zip(*drawn, strict=True)
-        frames = torch.cat(clips) * 2 - 1
+    def add(self) -> None:
+        """Encode the next clips drawn."""
+        clips, texts, covers = next(self.drawn)
         device = next(self.vae.parameters()).device
+        frames = clips.to(device).flatten(0, 1).float() / 127.5 - 1
         with torch.autocast(device.type, torch.bfloat16):
-            latents = self.vae.encode(frames.to(device)).latents.float() * self.vae.config.scaling_factor
-        latents = latents.unflatten(0, (count, -1)).transpose(1, 2).half().cpu()  # (count, C, F, h, w)
+            latents = self.vae.encode(frames).latents.float() * self.vae.config.scaling_factor
+        latents = latents.unflatten(0, (len(clips), -1)).transpose(1, 2).half()  # (count, C, F, h, w)
         ids = self.tokenizer(
             list(texts), padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
-        for clip in zip(latents, ids, covers, strict=True):
-            if len(self.clips) < self.size:
-                self.clips.append(clip)
-            else:
-                self.clips[int(self.rng.integers(self.size))] = clip
-
-    def _draw(self, seed: int, kind: str) -> tuple[Tensor, str, Tensor]:
-        if kind == "lesson":
-            kind = str(self.rng.choice(list(LESSON), p=list(LESSON.values())))
-        return drill_clip(seed) if kind == "drill" else training_clip(seed, kind)
+        new = latents, ids.to(device), covers.to(device).half()
+        if not self.added:
+            self.kept = tuple(part.new_empty(self.size, *part.shape[1:]) for part in new)
+        where = torch.arange(self.added, self.added + len(clips), device=device) % self.size
+        for kept, part in zip(self.kept, new, strict=True):
+            kept[where] = part
+        self.added += len(clips)
 
     def batch(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return latents (count, C, F, h, w), token ids (count, L) and objects' coverage (count, F, h, w)."""
-        pick = self.rng.integers(len(self.clips), size=count)
-        latents, ids, cover = zip(*(self.clips[i] for i in pick), strict=True)
-        return torch.stack(latents).float(), torch.stack(ids), torch.stack(cover).float()
+        pick = torch.from_numpy(self.rng.integers(len(self), size=count)).to(self.kept[0].device)
+        latents, ids, cover = (part[pick] for part in self.kept)
+        return latents.float(), ids, cover.float()

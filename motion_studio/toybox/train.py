@@ -73,18 +73,18 @@ def loss_of(
     everywhere. The first `drowned` share of the clips are little or nothing but noise, where only words say
     what moves; there changes count twice as much again.
     """
-    count = latents.shape[0]
-    level = torch.rand(count, generator=generator) ** 0.8
-    drown = torch.arange(count) < drowned * count
-    level[drown] = 1 - DEPTH * level[drown] ** 2 if drowned < 1 else 1.0
-    timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+    count, device = len(latents), latents.device
+    level = torch.rand(count, generator=generator, device=device) ** 0.8
+    drown = torch.arange(count, device=device) < drowned * count
+    level = torch.where(drown, 1 - DEPTH * level**2 if drowned < 1 else 1.0, level)
+    timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1)
+    noise = torch.randn(latents.shape, generator=generator, device=device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
     spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
     predicted = model(signal * latents + spread * noise, timestep, ids)
     error = predicted.float() - (signal * noise - spread * latents)
     still = error.mean(2, keepdim=True)
-    weight = CHANGE_WEIGHT * (1 + drown.float()).to(latents.device).view(-1, 1, 1, 1, 1)
+    weight = CHANGE_WEIGHT * (1 + drown.float()).view(-1, 1, 1, 1, 1)
     error = (still.square() + weight * (error - still).square()).mean(1)
     return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
 
@@ -97,8 +97,9 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
         for _ in range(3):
             began = time.perf_counter()
             with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss = loss_of(model, *batch, alphas, torch.Generator().manual_seed(0))
+                loss = loss_of(model, *batch, alphas, torch.Generator(alphas.device).manual_seed(0))
             loss.backward()
+            loss.item()  # waits for a GPU
             best = min(best, time.perf_counter() - began)
         model.zero_grad(set_to_none=True)
         times[precision] = best
@@ -147,6 +148,7 @@ def train(args: argparse.Namespace) -> None:
         for name in ("autoencoder", "decoder"):
             save_file(dict(pipe.vae.state_dict()), args.work / f"{name}.safetensors")
     device = PartialState().device
+    torch.backends.cudnn.benchmark = True  # a few fixed sizes, tens of thousands of times
     autoencoder(pipe, args.work, args.autoencoder_steps, args.seed, device)
     unit_spread(pipe, args.seed, device)
     averaged = denoiser(pipe, args, device)
@@ -162,9 +164,9 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
     pool = _pool(pipe, args, first)
-    aside = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + 1)
-    aside.add(args.aside, "drill")
-    precision = fastest_precision(model, tuple(x.to(device) for x in pool.batch(args.batch)), alphas)
+    aside = LatentPool(pipe.vae, pipe.tokenizer, args.aside, args.seed + 1, "drill", args.aside)
+    aside.add()
+    precision = fastest_precision(model, pool.batch(args.batch), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
@@ -185,20 +187,20 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
             average.n_averaged.zero_()
         if step > first and stage.clips != _stage(step - 1, args).clips:
             pool = _pool(pipe, args, step)
-        pool.add(args.fresh, stage.clips)
-        generator = torch.Generator().manual_seed(args.seed * 7919 + step)
+        pool.add()
+        generator = torch.Generator(device).manual_seed(args.seed * 7919 + step)
         batch, frames = _batch(pool, stage.frames[step % len(stage.frames)], args, generator)
         with at_frames(model.unet, frames), accelerator.autocast():
-            loss = loss_of(prepared, *(x.to(device) for x in batch), alphas, generator, stage.drowned)
+            loss = loss_of(prepared, *batch, alphas, generator, stage.drowned)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step > 100:
             average.update_parameters(model)
-        losses.append(loss.item())
+        losses.append(loss.detach())  # read later: a GPU isn't waited for
         if (step + 1) % 20 == 0:
-            row = (step + 1, f"{sum(losses) / len(losses):.5f}", f"{time.time() - began:.0f}")
+            row = (step + 1, f"{torch.stack(losses).mean():.5f}", f"{time.time() - began:.0f}")
             _log(args.work / "curve.csv", ("step", "loss", "seconds"), row)
             losses.clear()
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
@@ -238,9 +240,11 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
 
 def _pool(pipe, args: argparse.Namespace, step: int) -> LatentPool:
     """Draw the clips that training from `step` on begins with."""
-    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, args.seed + step)
-    for _ in tqdm(range(args.start_pool // 8 if step < args.steps else 1), desc="clips", mininterval=5):
-        pool.add(8, _stage(step, args).clips)
+    kind, seed = _stage(step, args).clips, args.seed + step
+    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, seed, kind, args.fresh, args.workers)
+    first = args.start_pool // args.fresh if step < args.steps else 1
+    for _ in tqdm(range(max(first, 1)), desc="clips", mininterval=5):
+        pool.add()
     return pool
 
 
@@ -251,8 +255,8 @@ def explained(model: Denoiser, pool: LatentPool, alphas: Tensor) -> float:
     On four frames of each clip in `pool`; v is then the clip itself with its sign turned. Below .06 the words
     of motion say nothing to the model.
     """
-    frames = torch.tensor([1, 6, 10, 15])
-    latents, ids, _ = (torch.stack(part).to(alphas.device) for part in zip(*pool.clips, strict=True))
+    frames = torch.tensor([1, 6, 10, 15], device=alphas.device)
+    latents, ids, _ = pool.kept
     latents = latents[:, :, frames].float()
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(alphas.device)
     timestep = torch.full((len(latents),), len(alphas) - 1, device=alphas.device)
@@ -271,7 +275,9 @@ def _batch(
     """
     latents, ids, cover = pool.batch(args.batch * 16 // count)
     part = latents.shape[2] // count
-    frames = torch.arange(count) * part + torch.randint(part, (count,), generator=generator)
+    device = latents.device
+    frames = torch.randint(part, (count,), generator=generator, device=device)
+    frames = torch.arange(count, device=device) * part + frames
     return (latents[:, :, frames], ids, cover[:, frames]), frames
 
 
@@ -314,6 +320,7 @@ def main() -> None:
     parser.add_argument("--start-pool", type=int, default=1000, help="clips before the first step")
     parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
     parser.add_argument("--fresh", type=int, default=2, help="new clips a step")
+    parser.add_argument("--workers", type=int, default=0, help="processes beside this one that draw clips")
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     train(parser.parse_args())

@@ -66,11 +66,23 @@ def test_lessons_name_what_moves():
 
 def test_the_pool_keeps_its_size(pipe):
     pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
-    pool.add(2)
-    pool.add(2)
+    pool.add()
+    assert len(pool) == 2
+    first = pool.kept[0].clone()
+    pool.add()
     latents, ids, cover = pool.batch(2)
-    assert len(pool.clips) == 3 and cover.shape == (2, 16, 16, 16)
+    assert len(pool) == 3 and cover.shape == (2, 16, 16, 16)
     assert latents.shape == (2, pipe.unet.config.in_channels, 16, 16, 16) and ids.shape[0] == 2
+    kept = [torch.equal(old, new) for old, new in zip(first, pool.kept[0], strict=True)]
+    assert kept == [False, True, False]  # the oldest went, its place and the free one were taken
+
+
+def test_workers_draw_the_same_clips(pipe):
+    alone, helped = (LatentPool(pipe.vae, pipe.tokenizer, 4, 5, "lesson", workers=n) for n in (0, 2))
+    for _ in range(2):
+        alone.add()
+        helped.add()
+    assert all(torch.equal(a, b) for a, b in zip(alone.kept, helped.kept, strict=True))
 
 
 def test_a_perfect_model_has_no_loss():
@@ -157,15 +169,15 @@ def test_a_model_that_reads_no_words_explains_nothing(pipe):
         def forward(self, noisy, timestep, ids):
             return torch.zeros_like(noisy)
 
-    pool = LatentPool(pipe.vae, pipe.tokenizer, 8, 0)
-    pool.add(2, "drill")
+    pool = LatentPool(pipe.vae, pipe.tokenizer, 2, 0, "drill")
+    pool.add()
     assert explained(Deaf(), pool, torch.linspace(0.99, 0, 10)) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_model_that_knows_the_clips_explains_all(pipe):
-    pool = LatentPool(pipe.vae, pipe.tokenizer, 8, 0)
-    pool.add(2, "drill")
-    latents = torch.stack([clip[0] for clip in pool.clips]).float()
+    pool = LatentPool(pipe.vae, pipe.tokenizer, 2, 0, "drill")
+    pool.add()
+    latents = pool.kept[0].float()
 
     class Knowing(torch.nn.Module):
         unet = pipe.unet
