@@ -78,7 +78,8 @@ class InversionSettings(Settings):
     """plain: squared error. debiased: that on differences from a random anchor frame is added. changes: only
     what of the error changes from frame to frame."""
     shuffle_looks: bool = False
-    """Learn under a random colour matrix with sign flips, drawn anew each time, with an empty prompt."""
+    """Learn in other looks, drawn anew each time, with an empty prompt: on another ground, carried along as
+    the clip's is, with the object's colours changed over; where neither is seen, in random colours."""
     hybrid: bool = False
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"

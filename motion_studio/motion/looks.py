@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Looks, Motion
@@ -55,3 +57,48 @@ def shuffle_looks(frames: Tensor, generator: torch.Generator | None = None) -> T
         raise InputError(f"The frames have shape {tuple(frames.shape)}; (F, 3, H, W) is allowed.")
     matrix = random_colour_matrix(generator).to(frames)
     return (torch.einsum("dc,fchw->fdhw", matrix, frames - 0.5) + 0.5).clamp(0, 1)
+
+
+def recast(frames: Tensor, cover: Tensor, camera: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Frames (F, 3, H, W) in [0, 1] with another ground, carried along as the camera's curve says.
+
+    The ground is a random sum of waves between two of the ground's own tones, on a plane without an end. What
+    `cover` (F, h, w) hides of it stays in its place; all colours have their channels changed over at random.
+    `camera` (F, 4) is as in `video.tracks`. Raises InputError for other shapes.
+    """
+    if frames.ndim != 4 or cover.ndim != 3 or camera.shape != (len(frames), 4) or len(cover) != len(frames):
+        shapes = ", ".join(str(tuple(part.shape)) for part in (frames, cover, camera))
+        raise InputError(f"The shapes are {shapes}; (F, 3, H, W), (F, h, w) and (F, 4) are allowed.")
+    cover = interpolate(cover[:, None].to(frames), frames.shape[2:], mode="bilinear")
+    bare = frames.transpose(0, 1)[:, cover[:, 0] < 0.1].T
+    if not len(bare):
+        bare = frames.new_full((1, 3), 0.5)
+    order, tenth = bare.mean(1).argsort(), len(bare) // 10
+    dark, light = (bare[order[rank]].view(1, 3, 1, 1) for rank in (tenth, -1 - tenth))
+    weight = _waves(_carried_back(camera.to(frames), *frames.shape[2:]), generator)[:, None]
+    ground = dark + weight * (light - dark)
+    turned, kept = (torch.randperm(3, generator=generator) for _ in range(2))
+    return ground[:, turned] * (1 - cover) + frames[:, kept] * cover
+
+
+def _carried_back(camera: Tensor, height: int, width: int) -> Tensor:
+    """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths."""
+    y = (torch.arange(height).to(camera) + 0.5 - height / 2) / width
+    x = (torch.arange(width).to(camera) + 0.5 - width / 2) / width
+    dx, dy, zoom, roll = camera.T[:, :, None, None]
+    cos, sin = roll.cos() * (-zoom).exp(), roll.sin() * (-zoom).exp()
+    x, y = x[None, None, :] - dx, y[None, :, None] - dy
+    return torch.stack([cos * x + sin * y, cos * y - sin * x], 1)
+
+
+def _waves(at: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A random pattern in [0, 1], (F, H, W), at places (F, 2, H, W): two to six waves, soft or hard."""
+    drawn = torch.rand(6, 2, generator=generator).to(at)
+    count, first = (float(x) for x in torch.rand(2, generator=generator))
+    # Headings far from each other: along stripes nothing could be seen to move.
+    heading = math.pi * (first + 0.618 * torch.arange(6).to(at))
+    length, phase = 0.25 + 0.45 * drawn[:, 0], 2 * math.pi * drawn[:, 1]
+    rates = 2 * math.pi / length * torch.stack([heading.cos(), heading.sin()])
+    waves = (torch.einsum("kn,fkhw->nfhw", rates, at) + phase.view(-1, 1, 1, 1)).sin()[: 2 + int(5 * count)]
+    hardness = 0.6 + 2.4 * torch.rand((), generator=generator).to(at)
+    return 0.5 + 0.5 * (hardness * waves.sum(0)).tanh()

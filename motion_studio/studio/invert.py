@@ -18,19 +18,21 @@ from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import SettingsError
 from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import interpolation
-from motion_studio.motion.looks import shuffle_looks, without_looks
+from motion_studio.motion.looks import recast, shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.generate import check, denoise
 from motion_studio.video.clip import Clip, fit
-from motion_studio.video.tracks import see
+from motion_studio.video.tracks import Seen, see
 
 if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
 
 SAMPLE_STEPS = 5
 LORA_RATE = 2e-3
+SHOWN = 0.25
+"""How well an object or the ground's motion must be seen for another ground to take its place."""
 
 
 def invert(
@@ -52,10 +54,11 @@ def invert(
         clip = fit(clip, *size, fps=backbone.fps)
     check(cancel)
     yield Progress(0, settings.steps, "Reading the clip's motion")
-    info = _info(backbone, clip, settings, prompt)
+    seen = see(clip)
+    info = _info(backbone, clip, seen, settings, prompt)
     losses: list[float] = []
     with backbone.spatial_lora(settings.seed) if settings.hybrid else nullcontext() as lora:
-        learner = _Learner(backbone, clip, settings, prompt, lora)
+        learner = _Learner(backbone, clip, seen, settings, prompt, lora)
         for step in range(1, settings.steps + 1):
             check(cancel)
             if stop is not None and stop.is_set():
@@ -77,11 +80,13 @@ class _Learner:
         self,
         backbone: Backbone,
         clip: Clip,
+        seen: Seen,
         settings: InversionSettings,
         prompt: str,
         lora: SpatialLora | None,
     ) -> None:
         self.backbone, self.clip, self.settings, self.lora = backbone, clip, settings, lora
+        self.seen = seen
         self.generator = torch.Generator().manual_seed(settings.seed)
         # Shuffled looks are no longer those that the prompt names.
         self.text = backbone.encode_text(["" if settings.shuffle_looks else prompt])
@@ -126,7 +131,11 @@ class _Learner:
         return checkpointed(self.backbone.denoiser) if wanted else nullcontext()
 
     def _shuffled(self) -> Tensor:
-        return self.backbone.encode(shuffle_looks(self.clip.frames, self.generator))
+        """The clip's latents in other looks, on another ground too where it was seen what moves and how."""
+        frames, seen = self.clip.frames.to(self.backbone.device), self.seen
+        if max(seen.camera_confidence, seen.path_confidence) > SHOWN:
+            return self.backbone.encode(recast(frames, seen.cover, seen.camera, self.generator))
+        return self.backbone.encode(shuffle_looks(frames, self.generator))
 
     def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
@@ -176,8 +185,8 @@ def _site_names(backbone: Backbone, settings: InversionSettings, maps: dict[str,
     return list(settings.sites)
 
 
-def _info(backbone: Backbone, clip: Clip, settings: InversionSettings, prompt: str) -> MotionInfo:
-    seen, frames = see(clip), backbone.latent_frames(clip.num_frames)
+def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSettings, prompt: str) -> MotionInfo:
+    frames = backbone.latent_frames(clip.num_frames)
     # A latent frame stands where it lies between the first picture and the last.
     at = interpolation(torch.linspace(0, clip.num_frames - 1, frames, dtype=torch.float64), clip.num_frames)
     return MotionInfo(

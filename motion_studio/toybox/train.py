@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,15 @@ it, and none of the still ground, which noise hides and nobody can know."""
 DEPTH = 0.35
 """Drowned clips have at least 1 - DEPTH of all noise levels: a circle names no way to go, and first shows
 where the noise leaves a little of it to see."""
+ON_A_GPU = {
+    "batch": 96,
+    "fresh": 96,
+    "pool": 65536,
+    "workers": max(1, (os.cpu_count() or 2) - 2),
+    "learning_rate": 8e-4,
+}
+"""Defaults where there is a GPU: on an H100 a step of 64 clips takes no longer than one of 32, and one core
+draws some seventy clips a second."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
 
@@ -323,6 +333,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes beside this one that draw clips")
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    if torch.cuda.is_available():
+        parser.set_defaults(**ON_A_GPU)
     train(parser.parse_args())
 
 

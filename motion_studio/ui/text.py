@@ -70,7 +70,7 @@ INVERT = {
     "seed": "Seed",
     "loss": "Loss",
     "losses": [("Plain", "plain"), ("Debiased from looks", "debiased"), ("Changes only", "changes")],
-    "shuffle_looks": "Shuffle the colours at each step",
+    "shuffle_looks": "Other looks at each step",
     "learn": "Learn this motion",
     "cancel": "Discard",
     "keep": "Stop and keep",

@@ -100,12 +100,16 @@ def test_a_seed_learns_the_same_again(backbone, clip):
 
 def test_shuffled_looks_are_drawn_anew_and_take_no_prompt(backbone, clip, monkeypatch):
     seen, prompts = [], []
+    assert backbone.sites  # found once, with a prompt of their own
     encode, encode_text = backbone.encode, backbone.encode_text
     monkeypatch.setattr(backbone, "encode", lambda frames: seen.append(frames) or encode(frames))
     monkeypatch.setattr(backbone, "encode_text", lambda texts: prompts.extend(texts) or encode_text(texts))
-    settings = InversionSettings(steps=2, preview_every=0, shuffle_looks=True)
+    settings = InversionSettings(steps=3, preview_every=0, shuffle_looks=True)
     learnt(backbone, clip, settings, "a red ball")
-    assert prompts == [""] and not torch.equal(seen[-1], seen[-2])
+    assert prompts == [""] and len(seen) == 1 + 3 * settings.noise_levels
+    assert any(not torch.equal(frames, seen[1]) for frames in seen[2:])
+    learnt(backbone, Clip(torch.rand(4, 3, *clip.frames.shape[2:]), 8.0), settings)  # nothing is seen to move
+    assert not torch.equal(seen[-1], seen[-2])
 
 
 def test_an_other_clip_is_fitted(backbone):
