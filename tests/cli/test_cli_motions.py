@@ -163,6 +163,17 @@ def test_from_the_shell(motions, run):
     assert bad.stderr.count("\n") == 1
 
 
+def test_nobody_reads_on(motions):
+    command = [sys.executable, "-m", "motion_studio", "inspect", "a.safetensors"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_help_says_what_there_is(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
