@@ -20,8 +20,9 @@ from motion_studio.backbones.toybox_build import (
     see_time,
 )
 from motion_studio.toybox.data import LatentPool, drill_clip, training_clip
+from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
-from motion_studio.toybox.train import OBJECT_WEIGHT, _stage, explained, loss_of, main, pace
+from motion_studio.toybox.train import _stage, main, pace
 
 
 @pytest.fixture(scope="module")
