@@ -80,6 +80,8 @@ class InversionSettings(Settings):
     shuffle_looks: bool = False
     """Learn in other looks, drawn anew each time, with an empty prompt: on another ground, carried along as
     the clip's is, with the object's colours changed over; where neither is seen, in random colours."""
+    carry: float = 0.0
+    """Share of the noise learnt from that the clip's camera carries along; the rest is each frame's own."""
     hybrid: bool = False
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"
@@ -99,6 +101,7 @@ class InversionSettings(Settings):
         "learning_rate": (1e-6, 10.0),
         "noise_levels": (1, 64),
         "noise_bias": (0.05, 4.0),
+        "carry": (0.0, 1.0),
         "seed": (0, 2**63 - 1),
         "preview_every": (0, 5000),
     }
@@ -133,6 +136,10 @@ class GenerationSettings(Settings):
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
     """camera plays the query-key embedding alone; object and hybrid play the value embedding too."""
+    carry: float = 0.0
+    """Share of the starting noise that the motion's camera carries along, so that the ground made of it goes
+    the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow); a motion whose camera rests
+    carries none."""
     noise_prior: float = 0.0
     """Share p of the reference's inverted noise in the start: sqrt(p) inverted + sqrt(1 - p) fresh."""
 
@@ -144,6 +151,7 @@ class GenerationSettings(Settings):
         "strength": (-10.0, 10.0),
         "guide_until": (0.0, 1.0),
         "play_until": (0.0, 1.0),
+        "carry": (0.0, 1.0),
         "noise_prior": (0.0, 1.0),
     }
 

@@ -167,6 +167,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--play-until", type=float, metavar="SHARE", help="share of the steps in which the motion plays"
     )
+    parser.add_argument(
+        "--carry",
+        type=float,
+        metavar="SHARE",
+        help="share of the noise that the motion's camera carries along",
+    )
     parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
     parser.add_argument("--motion-type", choices=["camera", "object", "hybrid"])
     parser.add_argument(

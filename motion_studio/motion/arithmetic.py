@@ -202,10 +202,25 @@ def _sum(
         lineage=lineage,
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
-        camera=first.info.camera if len(motions) == 1 else None,
+        camera=_blend_camera([motion.camera() for motion in motions], weights),
         date="",
     )
     return Motion(sites, info)
+
+
+def _blend_camera(cameras: Sequence[Tensor | None], weights: Sequence[Tensor]) -> list[list[float]] | None:
+    """The camera's curve of a sum: at each frame the weighted mean of the curves' steps from the one before.
+
+    A negative weight does not turn a camera round, so it counts as none. None where no camera is known, or
+    heard.
+    """
+    known = [(one, w.clamp(min=0)) for one, w in zip(cameras, weights, strict=True) if one is not None]
+    heard = sum((weight for _, weight in known), torch.zeros(1))
+    if len(known) < len(cameras) or not heard.any():
+        return None
+    steps = sum(weight[1:, None] * camera.diff(dim=0) for camera, weight in known)
+    steps = steps / heard[1:, None].clamp(min=1e-6)
+    return torch.cat([torch.zeros(1, 4), steps.cumsum(0)]).tolist()
 
 
 def _check_fit(first: Motion, other: Motion) -> None:

@@ -22,6 +22,14 @@ def interpolation(positions: Tensor, frames: int) -> Tensor:
     return matrix.float()
 
 
+def stretched(curve: Tensor, frames: int) -> Tensor:
+    """A curve (N, k) read at `frames` frames, first on first and last on last."""
+    if len(curve) == frames:
+        return curve
+    positions = torch.linspace(0, len(curve) - 1, frames, dtype=torch.float64)
+    return interpolation(positions, len(curve)).to(curve) @ curve
+
+
 def through_time(site: SiteEmbedding, matrix: Tensor, qk: bool = True) -> SiteEmbedding:
     """Frames mixed by a matrix T (N', N): v'[p, m, c] = sum_n T[m, n] v[p, n, c], and the same for qk.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from motion_studio.errors import InputError
+from motion_studio.motion.carried import carried_back
 from motion_studio.motion.embedding import Looks, Motion
 from motion_studio.motion.factors import through_time
 
@@ -75,20 +76,10 @@ def recast(frames: Tensor, cover: Tensor, camera: Tensor, generator: torch.Gener
         bare = frames.new_full((1, 3), 0.5)
     order, tenth = bare.mean(1).argsort(), len(bare) // 10
     dark, light = (bare[order[rank]].view(1, 3, 1, 1) for rank in (tenth, -1 - tenth))
-    weight = _waves(_carried_back(camera.to(frames), *frames.shape[2:]), generator)[:, None]
+    weight = _waves(carried_back(camera.to(frames), *frames.shape[2:]), generator)[:, None]
     ground = dark + weight * (light - dark)
     turned, kept = (torch.randperm(3, generator=generator) for _ in range(2))
     return ground[:, turned] * (1 - cover) + frames[:, kept] * cover
-
-
-def _carried_back(camera: Tensor, height: int, width: int) -> Tensor:
-    """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths."""
-    y = (torch.arange(height).to(camera) + 0.5 - height / 2) / width
-    x = (torch.arange(width).to(camera) + 0.5 - width / 2) / width
-    dx, dy, zoom, roll = camera.T[:, :, None, None]
-    cos, sin = roll.cos() * (-zoom).exp(), roll.sin() * (-zoom).exp()
-    x, y = x[None, None, :] - dx, y[None, :, None] - dy
-    return torch.stack([cos * x + sin * y, cos * y - sin * x], 1)
 
 
 def _waves(at: Tensor, generator: torch.Generator | None) -> Tensor:

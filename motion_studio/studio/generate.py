@@ -13,7 +13,9 @@ from torch import Tensor
 from motion_studio import __version__
 from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.errors import Cancelled, InputError, SettingsError
+from motion_studio.motion.carried import carried_noise, moving
 from motion_studio.motion.embedding import Motion
+from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_time import Strength
@@ -40,9 +42,8 @@ def generate(
     if frames > backbone.spec.max_frames:
         raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
     processors = played(backbone, settings, motion) if motion is not None else {}
-    generator = torch.Generator().manual_seed(settings.seed)
     shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
-    latents = torch.randn(shape, generator=generator).to(backbone.device)
+    latents = first_noise(shape, settings, motion).to(backbone.device)
     if settings.noise_prior > 0:
         if reference_latents is None:
             raise InputError("a noise prior needs the motion's reference clip; none was given")
@@ -57,6 +58,21 @@ def generate(
         if preview_every and step % preview_every == 0 and step < settings.steps:
             yield Preview(step, Clip(backbone.decode(clean), backbone.fps))
     yield Done(Clip(backbone.decode(latents), backbone.fps))
+
+
+def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None) -> Tensor:
+    """The noise (1, C, N, h, w) that a clip is made of, carried along by the motion's camera as is wanted.
+
+    A motion played at less than its whole strength carries as much less, one turned against itself none.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    noise = torch.randn(shape, generator=generator)
+    camera = None if motion is None else motion.camera()
+    if camera is None:
+        return noise
+    camera = stretched(camera, shape[2])
+    share = settings.carry * min(1.0, max(0.0, settings.strength)) * moving(camera)
+    return mix_prior(carried_noise(shape, camera, generator), noise, share) if share else noise
 
 
 def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:

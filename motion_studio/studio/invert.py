@@ -16,13 +16,15 @@ from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import SettingsError
+from motion_studio.motion.carried import carried_noise, moving
 from motion_studio.motion.embedding import MotionInfo
-from motion_studio.motion.factors import interpolation
+from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import recast, shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
+from motion_studio.motion.noise import mix_prior
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
-from motion_studio.studio.generate import check, denoise
+from motion_studio.studio.generate import check, denoise, first_noise
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.tracks import Seen, see
 
@@ -103,6 +105,8 @@ class _Learner:
             backbone.device,
             backbone.processor,
         )
+        self.camera = stretched(seen.camera, self.latents.shape[2])
+        self.carry = settings.carry * moving(self.camera)
         self.loss = loss_named(settings.loss)
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
@@ -141,15 +145,14 @@ class _Learner:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         backbone = self.backbone
         motion = without_looks(
-            self.live.motion(MotionInfo(version=self.live.version)), backbone.default_looks
-        )
-        noise = torch.randn(
-            self.latents[:1].shape, generator=torch.Generator().manual_seed(self.settings.seed)
+            self.live.motion(MotionInfo(version=self.live.version, camera=self.camera.tolist())),
+            backbone.default_looks,
         )
         prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
         text = backbone.encode_text(["", prompt])
         processors = backbone.processors(motion)
-        settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS)
+        settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS, seed=self.settings.seed)
+        noise = first_noise(tuple(self.latents[:1].shape), settings, motion)
         path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel)
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)
@@ -161,7 +164,10 @@ class _Learner:
         share = share**self.settings.noise_bias
         t = process.schedule.times(share)
         clean = latents.expand(count, -1, -1, -1, -1)
-        noise = torch.randn(clean.shape, generator=self.generator).to(latents)
+        noise = torch.randn(clean.shape, generator=self.generator)
+        if self.carry and clean.shape[2] == len(self.camera):
+            noise = mix_prior(carried_noise(clean.shape, self.camera, self.generator), noise, self.carry)
+        noise = noise.to(latents)
         output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
         return output, process.target(clean, noise, t)
 
@@ -187,8 +193,6 @@ def _site_names(backbone: Backbone, settings: InversionSettings, maps: dict[str,
 
 def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSettings, prompt: str) -> MotionInfo:
     frames = backbone.latent_frames(clip.num_frames)
-    # A latent frame stands where it lies between the first picture and the last.
-    at = interpolation(torch.linspace(0, clip.num_frames - 1, frames, dtype=torch.float64), clip.num_frames)
     return MotionInfo(
         base=backbone.name,
         base_hash=backbone.weights_hash,
@@ -197,8 +201,9 @@ def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSetting
         prompt=prompt,
         latent_size=backbone.latent_size,
         settings=settings.to_json(),
-        path=_rows(at @ seen.path),
-        camera=_rows(at @ seen.camera),
+        # A latent frame stands where it lies between the first picture and the last.
+        path=_rows(stretched(seen.path, frames)),
+        camera=_rows(stretched(seen.camera, frames)),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

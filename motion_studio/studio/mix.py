@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, blend_path, operation_from_json, resampled
 from motion_studio.motion.checks import Number, Whole
 from motion_studio.motion.embedding import Motion
+from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_time import Delay, Fade
@@ -159,7 +159,8 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
                 path = None if path is None else step.apply_path(path, motion.aspect)
                 heard = step.apply_strength(heard)
             frames = frames or len(heard)
-            path, heard = _stretched(path, frames), _stretched(heard[:, None], frames)[:, 0]
+            path = None if path is None else stretched(path, frames)
+            heard = stretched(heard[:, None], frames)[:, 0]
             for step in _window(track):
                 path = None if path is None else step.apply_path(path, motion.aspect)
                 heard = step.apply_strength(heard)
@@ -196,12 +197,6 @@ def _keeps_looks_apart(steps: Sequence[Operation]) -> bool:
         step.op in KEEP_LOOKS_APART or (step.op == "strength" and not isinstance(step.value, tuple))
         for step in steps
     )
-
-
-def _stretched(curve: Tensor | None, frames: int) -> Any:
-    if curve is None or len(curve) == frames:
-        return curve
-    return F.interpolate(curve.T[None], size=frames, mode="linear", align_corners=True)[0].T
 
 
 def _points(path: Tensor | None) -> list[list[float] | None] | None:

@@ -58,6 +58,7 @@ class GenerateTab:
             with gr.Row():
                 guide_until = self._share("guide_until")
                 play_until = self._share("play_until")
+                carry = self._share("carry")
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():
@@ -78,6 +79,7 @@ class GenerateTab:
             "strength": strength,
             "guide_until": guide_until,
             "play_until": play_until,
+            "carry": carry,
             "looks": looks,
             "motion_type": motion_type,
             "noise_prior": noise_prior,

@@ -104,6 +104,8 @@ GENERATE = {
     "guide_until_info": "Share of the steps in which guidance strengthens the motion, too.",
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
+    "carry": "Carried noise",
+    "carry_info": "Share of the noise that goes along with the motion's camera.",
     "seed": "Seed",
     "dice": "Another seed",
     "more": "More settings",

@@ -129,6 +129,29 @@ def test_lineage_of_sums(make_motion):
     ]
 
 
+def test_the_camera_of_a_sum_goes_on_from_step_to_step(make_motion):
+    ramp, still = torch.zeros(6, 4), torch.zeros(6, 4)
+    ramp[:, 0] = torch.linspace(0, 0.5, 6)
+    a, b = (
+        make_motion(seed=seed, frames=6).replace_info(camera=c.tolist())
+        for seed, c in ((1, ramp), (2, still))
+    )
+
+    def camera(motion):
+        return torch.tensor(motion.info.camera)
+
+    assert torch.allclose(camera(blend([(a, 0.3)])), ramp)
+    assert torch.allclose(camera(blend([(a, 1.0), (b, 1.0)])), ramp / 2)
+    assert torch.allclose(camera(blend([(a, 1.0), (b, 3.0)])), ramp / 4)
+    assert torch.allclose(camera(blend([(a, -1.0), (b, 1.0)])), still)
+    assert blend([(a, -1.0)]).info.camera is None
+    joined = camera(then(b, a, 3.0))  # rests, then pans on
+    assert torch.allclose(joined[:3], still[:3]) and torch.allclose(
+        joined[3:].diff(dim=0), ramp[:3].diff(dim=0)
+    )
+    assert blend([(a, 1.0), (b.replace_info(camera=None), 1.0)]).info.camera is None
+
+
 def test_raw_and_centred_looks_mix_to_raw(make_motion):
     mixed = blend([(make_motion(0, looks="centre"), 1), (make_motion(1, looks="raw"), 1)])
     assert mixed.info.looks == "raw"

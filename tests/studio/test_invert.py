@@ -112,6 +112,17 @@ def test_shuffled_looks_are_drawn_anew_and_take_no_prompt(backbone, clip, monkey
     assert not torch.equal(seen[-1], seen[-2])
 
 
+def test_noise_is_carried_along_where_the_camera_moves(backbone, clip):
+    carry = InversionSettings(**{**QUICK.to_json(), "carry": 0.5})
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    waves = [0.5 + 0.2 * torch.sin((x - 2 * n) / 3) + 0.2 * torch.cos((y + x - 2 * n) / 4) for n in range(4)]
+    panned = Clip(torch.stack(waves)[:, None].expand(-1, 3, -1, -1).clone(), 8.0)
+    pan = learnt(backbone, panned, carry)
+    assert pan.info.camera[-1][0] > 0.1  # 6 of 32 pixels
+    assert pan.hash() != learnt(backbone, panned, QUICK).hash()
+    assert learnt(backbone, clip, carry).hash() == learnt(backbone, clip, QUICK).hash()
+
+
 def test_an_other_clip_is_fitted(backbone):
     motion = learnt(backbone, Clip(torch.rand(9, 3, 40, 50), 24.0), QUICK)
     assert motion.frames == 4

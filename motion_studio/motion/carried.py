@@ -1,0 +1,63 @@
+"""Noise that the camera carries along: what a model makes of it moves as the camera's curve says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from motion_studio.errors import InputError
+
+FINE = 4
+"""Points of the noise plane along each side of a latent cell."""
+PLANE = 2
+"""Side of the noise plane in picture widths; beyond it the plane begins again."""
+ZOOM_AT = 0.35
+"""Distance from the picture's centre at which zoom and roll count as shifts, in widths."""
+WHOLE = 0.05
+"""Spread of the ground's shifts, in widths, from which on all of the noise is carried."""
+
+
+def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
+    """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths.
+
+    `camera` (F, 4) is as in `video.tracks`.
+    """
+    y = (torch.arange(height).to(camera) + 0.5 - height / 2) / width
+    x = (torch.arange(width).to(camera) + 0.5 - width / 2) / width
+    dx, dy, zoom, roll = camera.T[:, :, None, None]
+    cos, sin = roll.cos() * (-zoom).exp(), roll.sin() * (-zoom).exp()
+    x, y = x[None, None, :] - dx, y[None, :, None] - dy
+    return torch.stack([cos * x + sin * y, cos * y - sin * x], 1)
+
+
+def moving(camera: Tensor) -> float:
+    """How much of the noise a camera's curve (F, 4) carries, 0 to 1: none at rest, all from `WHOLE` on.
+
+    A camera at rest would give all frames the same noise, and what moves before it would be held back.
+    """
+    shifts = camera * camera.new_tensor([1, 1, ZOOM_AT, ZOOM_AT])
+    spread = (shifts - shifts.mean(0)).square().sum(1).mean().sqrt()
+    return min(1.0, float(spread) / WHOLE)
+
+
+def carried_noise(shape: tuple[int, ...], camera: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Unit noise of `shape` (B, C, F, h, w), one plane of it a clip, seen as the camera's curve (F, 4) moves.
+
+    Each value is the sum of the plane's points in its cell, over the root of their number, so that within a
+    frame noise stays white (Chang et al., arXiv 2504.03072) but for a zoom in, which shows points more than
+    once. Raises InputError for a curve of another length.
+    """
+    batch, channels, frames, height, width = shape
+    if camera.shape != (frames, 4):
+        raise InputError(f"The camera has shape {tuple(camera.shape)}; ({frames}, 4) is allowed.")
+    side = PLANE * width * FINE
+    plane = torch.randn(batch, channels, side * side, generator=generator)
+    at = (carried_back(camera.double(), height * FINE, width * FINE) * width * FINE).floor().long() % side
+    cells = (at[:, 1] * side + at[:, 0]).unflatten(2, (width, FINE)).unflatten(1, (height, FINE))
+    cells = cells.transpose(2, 3).flatten(3)  # (F, h, w, FINE²)
+    noise = torch.empty(shape)
+    for frame, points in enumerate(cells):
+        # Points that are met twice count twice: the variance is the number of pairs that are the same.
+        pairs = (points[..., None] == points[..., None, :]).sum((-1, -2))
+        noise[:, :, frame] = plane[:, :, points].sum(-1) / pairs.sqrt()
+    return noise
