@@ -32,7 +32,7 @@ from motion_studio.toybox.world import Scene, render
 
 PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 """Another way to play the first preset's motions: as the paper does."""
-CONTROLS = ("no motion", "another clip's", "reversed")
+CONTROLS = ("no motion", "carried noise alone", "another clip's", "reversed")
 HEADER = ["", "object path", "worst tenth", "camera", "size object", "size camera", "colour", "shape"]
 HEADER += ["colour leak", "shape leak", "layout", "learning s", "making s"]
 
@@ -174,8 +174,9 @@ def main() -> None:
     for number in tqdm(range(len(run.sources)), desc="controls"):
         for condition, changes in PLAYED.items():
             run.play(condition, number, first[number], **changes)
-        other = first[(number + 1) % len(first)]
-        for condition, motion in zip(CONTROLS, (None, other, Reverse().apply(first[number])), strict=True):
+        mine, other = first[number], first[(number + 1) % len(first)]
+        controls = (None, mine.map(torch.zeros_like), other, Reverse().apply(mine))
+        for condition, motion in zip(CONTROLS, controls, strict=True):
             run.play(condition, number, motion)
     cost = overhead(run.backbone, first[0])
     results = {"base": args.base, "weights": run.backbone.weights_hash, "overhead": cost, "rows": run.rows}

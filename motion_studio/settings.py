@@ -81,7 +81,8 @@ class InversionSettings(Settings):
     """Learn in other looks, drawn anew each time, with an empty prompt: on another ground, carried along as
     the clip's is, with the object's colours changed over; where neither is seen, in random colours."""
     carry: float = 0.0
-    """Share of the noise learnt from that the clip's camera carries along; the rest is each frame's own."""
+    """Largest share of the noise learnt from that the clip's camera carries along, drawn anew for each noise
+    level; the rest is each frame's own. It is carried along as largely where the motion plays."""
     hybrid: bool = False
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"
@@ -136,10 +137,10 @@ class GenerationSettings(Settings):
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
     """camera plays the query-key embedding alone; object and hybrid play the value embedding too."""
-    carry: float = 0.0
-    """Share of the starting noise that the motion's camera carries along, so that the ground made of it goes
-    the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow); a motion whose camera rests
-    carries none."""
+    carry: float = 1.0
+    """Factor on the share of the starting noise that the motion's camera carries along, so that the ground
+    made of it goes the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow). The motion
+    says the share, as it was learnt for; one whose camera rests carries none."""
     noise_prior: float = 0.0
     """Share p of the reference's inverted noise in the start: sqrt(p) inverted + sqrt(1 - p) fresh."""
 

@@ -51,8 +51,6 @@ class BaseSpec:
     """The share of the steps in which guidance leads to a motion too; measured for the toybox alone."""
     play_until: float = 1.0
     """The share of the steps in which a motion plays; measured for the toybox alone."""
-    carry: float = 0.0
-    """The share of the noise that a motion's camera carries along; measured for the toybox alone."""
     repo: str = ""
     """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
     revision: str | None = None
@@ -62,8 +60,7 @@ class BaseSpec:
 
     def generation(self, prompt: str, **changes: Any) -> GenerationSettings:
         """Return the settings that suit this base, but for `changes`."""
-        names = ("steps", "guidance", "guide_until", "play_until", "carry")
-        own = {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in ("steps", "guidance", "guide_until", "play_until")}
         return GenerationSettings(prompt, **{**own, **changes})
 
 
@@ -84,7 +81,6 @@ BASES: dict[str, BaseSpec] = {
         sample_prompt="a red star on blue dots",
         guide_until=0.2,
         play_until=0.7,
-        carry=1.0,
         module="toybox",
         max_frames=64,
         repo=str(ASSETS / "toybox"),

@@ -32,6 +32,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "fps": info.fps,
         "rank": motion.rank,
         "looks": info.looks,
+        "carry": info.carry,
         "prompt": info.prompt,
         "date": info.date,
         "hash": motion.hash(),

@@ -197,6 +197,7 @@ def _sum(
         base_hash=next((info.base_hash for info in infos if info.base_hash), ""),
         prompt=infos[0].prompt if len({info.prompt for info in infos}) == 1 else "",
         looks=infos[0].looks if len({info.looks for info in infos}) == 1 else "raw",
+        carry=max(info.carry for info in infos),
         settings={},
         losses=[],
         lineage=lineage,

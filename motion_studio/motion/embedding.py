@@ -72,6 +72,8 @@ class MotionInfo:
     """Height and width of the latents that the motion was learnt on."""
     looks: Looks = "raw"
     """What has already been taken out of v."""
+    carry: float = 0.0
+    """Share of the noise that its camera carries along where it plays, as it was learnt for."""
     settings: dict[str, Any] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     lineage: list[dict[str, Any]] = field(default_factory=list)

@@ -79,8 +79,11 @@ class TimeOperation(Operation):
         sites = {name: through_time(site, matrix) for name, site in motion.sites.items()}
         path = motion.path()
         camera = motion.camera()
+        positions = self.positions(motion.frames)
+        if not (self.gain(len(positions)) > 0).any():
+            camera = None  # a motion that is silent or turned against itself carries no noise along either
         if camera is not None:
-            camera = interpolation(self.positions(motion.frames), motion.frames) @ camera
+            camera = interpolation(positions, motion.frames) @ camera
             camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
         return self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
 

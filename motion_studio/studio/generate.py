@@ -68,10 +68,10 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(shape, generator=generator)
     camera = None if motion is None else motion.camera()
-    if camera is None:
+    if motion is None or camera is None:
         return noise
-    camera = stretched(camera, shape[2])
-    share = settings.carry * min(1.0, max(0.0, settings.strength)) * moving(camera)
+    camera, strength = stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
+    share = settings.carry * motion.info.carry * strength * moving(camera)
     return mix_prior(carried_noise(shape, camera, generator), noise, share) if share else noise
 
 

@@ -21,7 +21,6 @@ from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import recast, shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
-from motion_studio.motion.noise import mix_prior
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.generate import check, denoise, first_noise
@@ -145,7 +144,9 @@ class _Learner:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         backbone = self.backbone
         motion = without_looks(
-            self.live.motion(MotionInfo(version=self.live.version, camera=self.camera.tolist())),
+            self.live.motion(
+                MotionInfo(version=self.live.version, camera=self.camera.tolist(), carry=self.settings.carry)
+            ),
             backbone.default_looks,
         )
         prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
@@ -166,7 +167,10 @@ class _Learner:
         clean = latents.expand(count, -1, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=self.generator)
         if self.carry and clean.shape[2] == len(self.camera):
-            noise = mix_prior(carried_noise(clean.shape, self.camera, self.generator), noise, self.carry)
+            carried = carried_noise(clean.shape, self.camera, self.generator)
+            # Large shares more often: they are what is played.
+            shares = self.carry * torch.rand(count, 1, 1, 1, 1, generator=self.generator).sqrt()
+            noise = shares.sqrt() * carried + (1 - shares).sqrt() * noise
         noise = noise.to(latents)
         output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
         return output, process.target(clean, noise, t)
@@ -199,6 +203,7 @@ def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSetting
         version=settings.version,
         fps=clip.fps * ((frames - 1) / (clip.num_frames - 1)),
         prompt=prompt,
+        carry=settings.carry,
         latent_size=backbone.latent_size,
         settings=settings.to_json(),
         # A latent frame stands where it lies between the first picture and the last.

@@ -77,7 +77,10 @@ def from_metadata(metadata: dict[str, str], name: str) -> tuple[MotionInfo, Grid
             f"{name} has motion format {values['motion.format']!r}, this studio reads {FORMAT}."
         )
     try:
-        fields = {field: check(values[f"motion.{field}"]) for field, check in FIELDS.items()}
+        asked = {
+            field: check for field, check in FIELDS.items() if f"motion.{field}" in values or field != LATER
+        }
+        fields = {field: check(values[f"motion.{field}"]) for field, check in asked.items()}
         grids = {site: _pair(grid) for site, grid in values["motion.grids"].items()}
     except KeyError as error:
         raise MotionFileError(f"{name} lacks the header field {error}.") from None
@@ -101,6 +104,12 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError(f"{value!r} is not a number")
+    return value
+
+
+def _share(value: Any) -> float:
+    if not 0 <= _number(value) <= 1:
+        raise ValueError(f"{value!r} is not from 0 to 1")
     return value
 
 
@@ -142,6 +151,9 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return check
 
 
+LATER = "carry"
+"""The field that the first files do not have."""
+
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "base": _text,
     "base_hash": _text,
@@ -150,6 +162,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "prompt": _text,
     "latent_size": _pair,
     "looks": _choice("raw", "centre", "difference"),
+    LATER: _share,
     "settings": _object,
     "losses": lambda value: _list(value, _number),
     "lineage": lambda value: _list(value, _object),

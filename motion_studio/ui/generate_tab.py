@@ -58,7 +58,9 @@ class GenerateTab:
             with gr.Row():
                 guide_until = self._share("guide_until")
                 play_until = self._share("play_until")
-                carry = self._share("carry")
+                carry = gr.Slider(
+                    0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"], min_width=140
+                )
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():

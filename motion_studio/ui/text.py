@@ -105,7 +105,7 @@ GENERATE = {
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
     "carry": "Carried noise",
-    "carry_info": "Share of the noise that goes along with the motion's camera.",
+    "carry_info": "How much of its noise the motion's camera carries along.",
     "seed": "Seed",
     "dice": "Another seed",
     "more": "More settings",

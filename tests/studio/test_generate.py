@@ -124,20 +124,22 @@ def test_guidance_leads_to_the_motion_too_until_its_end(backbone, motion):
 def test_noise_is_carried_by_a_camera_that_moves(backbone, motion):
     panning = torch.zeros(4, 4)
     panning[:, 0] = torch.linspace(0, 0.5, 4)
-    still, pan = (motion.replace_info(camera=rows) for rows in ([[0.0] * 4] * 4, panning.tolist()))
-    plain, shape = settings(), (1, 4, 4, 8, 8)
+    still, pan = (motion.replace_info(camera=rows, carry=1.0) for rows in ([[0.0] * 4] * 4, panning.tolist()))
+    plain, shape = settings(carry=0.0), (1, 4, 4, 8, 8)
     fresh = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for one, given in (
         (None, settings(carry=1.0)),
         (motion, settings(carry=1.0)),
         (still, settings(carry=1.0)),
         (pan, plain),
+        (pan.replace_info(carry=0.0), settings(carry=1.0)),
         (pan, settings(carry=1.0, strength=0)),
         (pan, settings(carry=1.0, strength=-1)),
     ):
         assert torch.equal(first_noise(shape, given, one), fresh)
     half, whole = (first_noise(shape, settings(carry=share), pan) for share in (0.5, 1.0))
     assert torch.equal(first_noise(shape, settings(carry=1.0, strength=0.5), pan), half)
+    assert torch.equal(first_noise(shape, settings(), pan.replace_info(carry=0.5)), half)
     assert not torch.equal(half, whole) and not torch.equal(half, fresh)
     longer = first_noise((1, 4, 6, 8, 8), settings(carry=1.0), pan)
     assert longer.shape == (1, 4, 6, 8, 8)

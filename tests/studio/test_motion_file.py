@@ -111,6 +111,7 @@ HEADERS = {
     "lacks a field": (lambda h: h["__metadata__"].pop("motion.base"), "lacks the header field"),
     "wrong kind": (lambda h: h["__metadata__"].update({"motion.fps": '"fast"'}), "wrong kind"),
     "wrong choice": (lambda h: h["__metadata__"].update({"motion.looks": '"blue"'}), "wrong kind"),
+    "carries too much": (lambda h: h["__metadata__"].update({"motion.carry": "1.5"}), "wrong kind"),
     "not JSON": (lambda h: h["__metadata__"].update({"motion.fps": "{"}), "not valid JSON"),
     "NaN": (lambda h: h["__metadata__"].update({"motion.losses": "[NaN]"}), "not valid JSON"),
     "other format": (lambda h: h["__metadata__"].update({"motion.format": "2"}), "format 2"),
