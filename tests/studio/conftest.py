@@ -25,7 +25,7 @@ def small_motion(seed: int = 0, **info) -> Motion:
     }
     fields = {
         "title": "Wave", "notes": "a line\nand an ü", "base": "toybox", "base_hash": "ab12", "fps": 8.0,
-        "latent_size": (16, 16), "losses": [0.5, 0.25], "settings": {"rank": 2},
+        "latent_size": (16, 16), "carry": 0.5, "losses": [0.5, 0.25], "settings": {"rank": 2},
         "date": "2026-01-02T03:04:05+00:00",
         "lineage": [{"op": "reverse", "parents": ["cd"]}],
         "path": [[0.1 * n, 0.5] for n in range(N)],

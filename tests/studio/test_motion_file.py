@@ -126,6 +126,11 @@ HEADERS = {
 }  # fmt: skip
 
 
+def test_a_file_from_before_noise_was_carried_carries_none(saved):
+    rewrite(saved, lambda h: h["__metadata__"].pop("motion.carry"))
+    assert read_info(saved).carry == 0
+
+
 @pytest.mark.parametrize("change,line", HEADERS.values(), ids=HEADERS)
 def test_unsound_headers(saved, change, line):
     rewrite(saved, change)
