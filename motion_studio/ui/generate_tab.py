@@ -58,9 +58,6 @@ class GenerateTab:
             with gr.Row():
                 guide_until = self._share("guide_until")
                 play_until = self._share("play_until")
-                carry = gr.Slider(
-                    0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"], min_width=140
-                )
             motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
             looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
             with gr.Row():
@@ -68,6 +65,7 @@ class GenerateTab:
                 guidance = gr.Slider(
                     1, 12, self.spec.guidance, step=0.5, label=WORDS["guidance"], min_width=140
                 )
+            carry = gr.Slider(0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"])
             noise_prior = gr.Slider(
                 0, 1, 0, step=0.05, label=WORDS["noise_prior"], info=WORDS["noise_prior_info"]
             )
