@@ -170,8 +170,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--carry",
         type=float,
-        metavar="SHARE",
-        help="share of the noise that the motion's camera carries along",
+        metavar="X",
+        help="factor on the share of the noise that the motion's camera carries along",
     )
     parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
     parser.add_argument("--motion-type", choices=["camera", "object", "hybrid"])

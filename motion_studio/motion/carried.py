@@ -40,24 +40,34 @@ def moving(camera: Tensor) -> float:
     return min(1.0, float(spread) / WHOLE)
 
 
-def carried_noise(shape: tuple[int, ...], camera: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Unit noise of `shape` (B, C, F, h, w), one plane of it a clip, seen as the camera's curve (F, 4) moves.
+class CarriedNoise:
+    """Unit noise seen as a camera's curve (F, 4) moves, on latents of `height` x `width` cells.
 
-    Each value is the sum of the plane's points in its cell, over the root of their number, so that within a
-    frame noise stays white (Chang et al., arXiv 2504.03072) but for a zoom in, which shows points more than
-    once. Raises InputError for a curve of another length.
+    Each value is the sum of a noise plane's points in its cell, over the root of their number, so that within
+    a frame noise stays white (Chang et al., arXiv 2504.03072) but for a zoom in, which shows points more than
+    once. Where the points lie is found once: learning draws at every step.
     """
+
+    def __init__(self, camera: Tensor, height: int, width: int) -> None:
+        self.side = side = PLANE * width * FINE
+        at = carried_back(camera.double().cpu(), height * FINE, width * FINE) * width * FINE
+        at = at.floor().long() % side
+        cells = (at[:, 1] * side + at[:, 0]).unflatten(2, (width, FINE)).unflatten(1, (height, FINE))
+        self.points = cells.transpose(2, 3).flatten(3)  # (F, h, w, FINE²)
+        # Points that are met twice count twice: the variance is the number of pairs that are the same.
+        pairs = [(frame[..., None] == frame[..., None, :]).sum((-1, -2)) for frame in self.points]
+        self.spread = torch.stack(pairs).sqrt()
+
+    def draw(self, batch: int, channels: int, generator: torch.Generator | None = None) -> Tensor:
+        """Noise (B, C, F, h, w), one plane of it a clip."""
+        plane = torch.randn(batch, channels, self.side**2, generator=generator)
+        frames = zip(self.points, self.spread, strict=True)
+        return torch.stack([plane[:, :, points].sum(-1) / spread for points, spread in frames], 2)
+
+
+def carried_noise(shape: tuple[int, ...], camera: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """`CarriedNoise` of `shape` (B, C, F, h, w), once; InputError for a curve of another length than F."""
     batch, channels, frames, height, width = shape
     if camera.shape != (frames, 4):
         raise InputError(f"The camera has shape {tuple(camera.shape)}; ({frames}, 4) is allowed.")
-    side = PLANE * width * FINE
-    plane = torch.randn(batch, channels, side * side, generator=generator)
-    at = (carried_back(camera.double(), height * FINE, width * FINE) * width * FINE).floor().long() % side
-    cells = (at[:, 1] * side + at[:, 0]).unflatten(2, (width, FINE)).unflatten(1, (height, FINE))
-    cells = cells.transpose(2, 3).flatten(3)  # (F, h, w, FINE²)
-    noise = torch.empty(shape)
-    for frame, points in enumerate(cells):
-        # Points that are met twice count twice: the variance is the number of pairs that are the same.
-        pairs = (points[..., None] == points[..., None, :]).sum((-1, -2))
-        noise[:, :, frame] = plane[:, :, points].sum(-1) / pairs.sqrt()
-    return noise
+    return CarriedNoise(camera, height, width).draw(batch, channels, generator)

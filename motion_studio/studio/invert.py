@@ -16,7 +16,7 @@ from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import SettingsError
-from motion_studio.motion.carried import carried_noise, moving
+from motion_studio.motion.carried import CarriedNoise, moving
 from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import recast, shuffle_looks, without_looks
@@ -106,6 +106,7 @@ class _Learner:
         )
         self.camera = stretched(seen.camera, self.latents.shape[2])
         self.carry = settings.carry * moving(self.camera)
+        self.carried = CarriedNoise(self.camera, *self.latents.shape[3:]) if self.carry else None
         self.loss = loss_named(settings.loss)
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
@@ -166,8 +167,8 @@ class _Learner:
         t = process.schedule.times(share)
         clean = latents.expand(count, -1, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=self.generator)
-        if self.carry and clean.shape[2] == len(self.camera):
-            carried = carried_noise(clean.shape, self.camera, self.generator)
+        if self.carried is not None and clean.shape[2] == len(self.camera):
+            carried = self.carried.draw(count, clean.shape[1], self.generator)
             # Large shares more often: they are what is played.
             shares = self.carry * torch.rand(count, 1, 1, 1, 1, generator=self.generator).sqrt()
             noise = shares.sqrt() * carried + (1 - shares).sqrt() * noise

@@ -72,15 +72,13 @@ def from_metadata(metadata: dict[str, str], name: str) -> tuple[MotionInfo, Grid
             f"{name} has header fields that no motion file has: {', '.join(sorted(unknown)[:5])}."
         )
     values = {key: parse(metadata[key], f"{name}: {key}") for key in known & set(metadata)}
+    values.setdefault("motion.carry", 0.0)  # the first files say nothing of it
     if values["motion.format"] != FORMAT:
         raise MotionFileError(
             f"{name} has motion format {values['motion.format']!r}, this studio reads {FORMAT}."
         )
     try:
-        asked = {
-            field: check for field, check in FIELDS.items() if f"motion.{field}" in values or field != LATER
-        }
-        fields = {field: check(values[f"motion.{field}"]) for field, check in asked.items()}
+        fields = {field: check(values[f"motion.{field}"]) for field, check in FIELDS.items()}
         grids = {site: _pair(grid) for site, grid in values["motion.grids"].items()}
     except KeyError as error:
         raise MotionFileError(f"{name} lacks the header field {error}.") from None
@@ -151,9 +149,6 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return check
 
 
-LATER = "carry"
-"""The field that the first files do not have."""
-
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "base": _text,
     "base_hash": _text,
@@ -162,7 +157,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "prompt": _text,
     "latent_size": _pair,
     "looks": _choice("raw", "centre", "difference"),
-    LATER: _share,
+    "carry": _share,
     "settings": _object,
     "losses": lambda value: _list(value, _number),
     "lineage": lambda value: _list(value, _object),
