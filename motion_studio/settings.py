@@ -83,6 +83,9 @@ class InversionSettings(Settings):
     carry: float = 0.0
     """Largest share of the noise learnt from that the clip's camera carries along, drawn anew for each noise
     level; the rest is each frame's own. It is carried along as largely where the motion plays."""
+    replay: bool = False
+    """Learn from the clip backwards and shifted in time as well, with the motion's frames read in the same
+    order, so that it does what operations in time (reverse, speed, one after another) ask of it later."""
     hybrid: bool = False
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local"] | tuple[str, ...] = "all"
@@ -133,7 +136,7 @@ class GenerationSettings(Settings):
     play_until: float = 1.0
     """Share of the steps, from the first, in which the motion plays. The first place what moves; after them
     the prompt draws the ground anew, at some cost in the camera's motion."""
-    looks: Literal["auto", "centre", "difference", "raw"] = "auto"
+    looks: Literal["auto", "background", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
     """camera plays the query-key embedding alone; object and hybrid play the value embedding too."""

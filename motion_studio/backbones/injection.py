@@ -101,7 +101,7 @@ class LiveEmbedding:
         device: torch.device,
         processor: type[MotionProcessor] = MotionProcessor,
     ) -> None:
-        self.version = version
+        self.version, self.processor = version, processor
         self.sites: dict[str, SiteEmbedding] = {}
         for site in sites:
             parts = {"qk": torch.zeros(frames, site.channels)}
@@ -111,12 +111,16 @@ class LiveEmbedding:
                 parts["time"] = torch.zeros(rank, frames, site.channels)
             leaves = {part: tensor.to(device).requires_grad_() for part, tensor in parts.items()}
             self.sites[site.name] = SiteEmbedding(**leaves, grid=site.grid)
-        self.processors = {name: processor(site, version, live=True) for name, site in self.sites.items()}
+        self.processors = self.played(self.sites)
 
     def parameters(self) -> list[Tensor]:
         """The tensors to be learnt."""
         parts = [part for site in self.sites.values() for part in (site.qk, site.space, site.time)]
         return [part for part in parts if part is not None]
+
+    def played(self, sites: dict[str, SiteEmbedding]) -> dict[str, MotionProcessor]:
+        """Processors that carry what was made of `sites`: gradients go on to whatever that was made of."""
+        return {name: self.processor(site, self.version, live=True) for name, site in sites.items()}
 
     def motion(self, info: MotionInfo) -> Motion:
         """What has been learnt so far, as a motion of its own on the CPU."""

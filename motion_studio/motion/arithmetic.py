@@ -196,13 +196,14 @@ def _sum(
         base=next((info.base for info in infos if info.base), ""),
         base_hash=next((info.base_hash for info in infos if info.base_hash), ""),
         prompt=infos[0].prompt if len({info.prompt for info in infos}) == 1 else "",
-        looks=infos[0].looks if len({info.looks for info in infos}) == 1 else "raw",
+        looks="raw" if any(info.looks == "raw" for info in infos) else infos[0].looks,
         carry=max(info.carry for info in infos),
         settings={},
         losses=[],
         lineage=lineage,
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
+        extent=infos[0].extent if len(infos) == 1 else 0.0,  # several objects are no disc
         camera=_blend_camera([motion.camera() for motion in motions], weights),
         date="",
     )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from motion_studio.errors import MotionFileError
 
-Looks = Literal["raw", "centre", "difference"]
+Looks = Literal["raw", "centre", "difference", "background"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,8 @@ class MotionInfo:
     """Figures measured with this motion; an operation empties it."""
     path: list[list[float]] | None = None
     """The object's centre (x, y) at each frame, in fractions of the picture's width, y down."""
+    extent: float = 0.0
+    """The object's radius, in widths, as if it were a disc; 0 where none was seen."""
     camera: list[list[float]] | None = None
     """The camera at each frame since frame 0: x, y (fractions of the width), log zoom, roll (radians)."""
     date: str = ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import carried_back
-from motion_studio.motion.embedding import Looks, Motion
+from motion_studio.motion.background import disc, without_background
+from motion_studio.motion.carried import carried_back, moving
+from motion_studio.motion.embedding import Looks, Motion, SiteEmbedding
 from motion_studio.motion.factors import through_time
 
 
@@ -19,24 +20,39 @@ def without_looks(motion: Motion, mode: Looks, frame0: Literal["raw", "zero"] = 
     """The motion with what its values hold of looks taken out, unless that has been done before.
 
     `centre` takes the mean over the frames from v; `difference` gives v[j] - v[j - 1] for j > 0 and at frame
-    0 v[0] or zero (Wang et al., arXiv 2403.20193); `raw` changes nothing. Do this before other operations:
-    of a motion that is held (speed 0), taking the mean over the frames leaves nothing. Raises InputError for
-    another mode.
+    0 v[0] or zero (Wang et al., arXiv 2403.20193); `background` takes out what is behind the object and
+    blurs its outline, as far as the camera rests and an object was seen, and centres the rest: a ground that
+    moves is motion, too. `raw` changes nothing. Do this before other operations: of a motion that is held
+    (speed 0), taking the mean over the frames leaves nothing. Raises InputError for another mode.
     """
-    if mode not in ("raw", "centre", "difference") or frame0 not in ("raw", "zero"):
-        raise InputError(
-            f"looks is {mode!r}, frame 0 {frame0!r}; raw, centre or difference, raw or zero is allowed."
-        )
+    if mode not in get_args(Looks) or frame0 not in ("raw", "zero"):
+        allowed = ", ".join(get_args(Looks))
+        raise InputError(f"looks is {mode!r}, frame 0 {frame0!r}; {allowed}, and raw or zero are allowed.")
     if mode == "raw" or motion.info.looks != "raw" or not motion.rank:
         return motion
     frames = motion.frames
+    operation = {"op": "without_looks", "mode": mode, "frame0": frame0}
+    if mode == "background":
+        return motion.derived(_without_background(motion), operation, looks=mode)
     if mode == "centre":
         matrix = torch.eye(frames) - 1 / frames
     else:
         matrix = torch.eye(frames) - torch.diag(torch.ones(frames - 1), -1)
         matrix[0, 0] = float(frame0 == "raw")
     sites = {name: through_time(site, matrix, qk=False) for name, site in motion.sites.items()}
-    return motion.derived(sites, {"op": "without_looks", "mode": mode, "frame0": frame0}, looks=mode)
+    return motion.derived(sites, operation, looks=mode)
+
+
+def _without_background(motion: Motion) -> dict[str, SiteEmbedding]:
+    path, camera, extent = motion.path(), motion.camera(), motion.info.extent
+    known = path is not None and camera is not None and extent > 0
+    share = 1 - moving(camera) if known else 0.0
+    sites = {}
+    for name, site in motion.sites.items():
+        seen = known and site.grid is not None
+        cover = disc(path, extent, site.grid) if seen else torch.zeros(motion.frames, 1, 1)
+        sites[name] = without_background(site, cover, share if seen else 0.0)
+    return sites
 
 
 def random_colour_matrix(generator: torch.Generator | None = None) -> Tensor:

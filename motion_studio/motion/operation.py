@@ -116,7 +116,9 @@ class PlaceOperation(Operation):
             linear = affine[0, :, :2].to(camera)
             roll = camera[:, 3:] * linear.det().sign()
             camera = torch.cat([camera[:, :2] @ linear.T, camera[:, 2:3], roll], dim=1)
-        return self._derived(motion, sites, None if path is None else _moved(affine, path), camera)
+        moved = self._derived(motion, sites, None if path is None else _moved(affine, path), camera)
+        scale = float(affine[0, :, :2].det().abs().sqrt())
+        return moved.replace_info(extent=motion.info.extent * scale)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         """The path (N, 2) moved by the maps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
@@ -21,6 +22,7 @@ from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import recast, shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
+from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.generate import check, denoise, first_noise
@@ -59,7 +61,7 @@ def invert(
     info = _info(backbone, clip, seen, settings, prompt)
     losses: list[float] = []
     with backbone.spatial_lora(settings.seed) if settings.hybrid else nullcontext() as lora:
-        learner = _Learner(backbone, clip, seen, settings, prompt, lora)
+        learner = _Learner(backbone, clip, seen, settings, info, lora)
         for step in range(1, settings.steps + 1):
             check(cancel)
             if stop is not None and stop.is_set():
@@ -83,14 +85,14 @@ class _Learner:
         clip: Clip,
         seen: Seen,
         settings: InversionSettings,
-        prompt: str,
+        info: MotionInfo,
         lora: SpatialLora | None,
     ) -> None:
         self.backbone, self.clip, self.settings, self.lora = backbone, clip, settings, lora
-        self.seen = seen
+        self.seen, self.info = seen, info
         self.generator = torch.Generator().manual_seed(settings.seed)
         # Shuffled looks are no longer those that the prompt names.
-        self.text = backbone.encode_text(["" if settings.shuffle_looks else prompt])
+        self.text = backbone.encode_text(["" if settings.shuffle_looks else info.prompt])
         self.latents = backbone.encode(clip.frames)
         maps = attention_maps(backbone, self.latents, self.text)
         self.locality = {name: round(locality(attention), 3) for name, attention in maps.items()}
@@ -115,15 +117,15 @@ class _Learner:
     def step(self) -> float:
         """One step of Adam over a batch of noise levels; the loss before it."""
         with torch.enable_grad(), self.backbone.lock:
-            if self.settings.shuffle_looks:
-                self.latents = torch.cat([self._shuffled() for _ in range(self.settings.noise_levels)])
+            order = self._order()
+            latents = self._latents(order)
             if self.lora is not None:
                 self._learn_looks()
             self.optimiser.zero_grad()
             # Backwards too: a model that computes its layers again there needs the motion in them.
             at_rest = self.lora.on(False) if self.lora else nullcontext()
-            with self.backbone.playing(self.live), at_rest, self._checkpointed():
-                loss = self.loss(*self._predict(self.latents), self.generator)
+            with self.backbone.playing(self._played(order)), at_rest, self._checkpointed():
+                loss = self.loss(*self._predict(latents, self._carried(order)), self.generator)
                 loss.backward()
             self.optimiser.step()
             self.schedule.step()
@@ -134,22 +136,42 @@ class _Learner:
         wanted = self.backbone.checkpointing if asked == "auto" else asked == "on"
         return checkpointed(self.backbone.denoiser) if wanted else nullcontext()
 
+    def _order(self) -> Tensor | None:
+        """The order in which this step reads the frames, None for their own."""
+        return draw_order(self.latents.shape[2], self.generator) if self.settings.replay else None
+
+    def _played(self, order: Tensor | None) -> Processors:
+        if order is None:
+            return self.live.processors
+        return self.live.played({name: in_order(site, order) for name, site in self.live.sites.items()})
+
+    def _latents(self, order: Tensor | None) -> Tensor:
+        """The clip's latents in that order, in other looks for each noise level where these are shuffled."""
+        at = slice(None) if order is None else stretched_order(order, self.clip.num_frames)
+        if self.settings.shuffle_looks:
+            levels = range(self.settings.noise_levels)
+            return torch.cat([self.backbone.encode(self._shuffled()[at]) for _ in levels])
+        if order is None or self.latents.shape[2] == self.clip.num_frames:
+            return self.latents[:, :, at]
+        return self.backbone.encode(self.clip.frames[at])  # latents of several frames each have one order
+
+    def _carried(self, order: Tensor | None) -> CarriedNoise | None:
+        if order is None or self.carried is None:
+            return self.carried
+        camera = self.camera[order]
+        return CarriedNoise(camera - camera[0], *self.latents.shape[3:])
+
     def _shuffled(self) -> Tensor:
-        """The clip's latents in other looks, on another ground too where it was seen what moves and how."""
+        """The clip in other looks, on another ground too where it was seen what moves and how."""
         frames, seen = self.clip.frames.to(self.backbone.device), self.seen
         if max(seen.camera_confidence, seen.path_confidence) > SHOWN:
-            return self.backbone.encode(recast(frames, seen.cover, seen.camera, self.generator))
-        return self.backbone.encode(shuffle_looks(frames, self.generator))
+            return recast(frames, seen.cover, seen.camera, self.generator)
+        return shuffle_looks(frames, self.generator)
 
     def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         backbone = self.backbone
-        motion = without_looks(
-            self.live.motion(
-                MotionInfo(version=self.live.version, camera=self.camera.tolist(), carry=self.settings.carry)
-            ),
-            backbone.default_looks,
-        )
+        motion = without_looks(self.live.motion(self.info), backbone.default_looks)
         prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
         text = backbone.encode_text(["", prompt])
         processors = backbone.processors(motion)
@@ -159,7 +181,7 @@ class _Learner:
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)
 
-    def _predict(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+    def _predict(self, latents: Tensor, carried: CarriedNoise | None = None) -> tuple[Tensor, Tensor]:
         """The model's output at random noise levels, one from each part of their range, bent by the bias."""
         count, process = self.settings.noise_levels, self.backbone.process
         share = (torch.arange(count) + torch.rand(count, generator=self.generator)) / count
@@ -167,11 +189,11 @@ class _Learner:
         t = process.schedule.times(share)
         clean = latents.expand(count, -1, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=self.generator)
-        if self.carried is not None and clean.shape[2] == len(self.camera):
-            carried = self.carried.draw(count, clean.shape[1], self.generator)
+        if carried is not None:
+            along = carried.draw(count, clean.shape[1], self.generator)
             # Large shares more often: they are what is played.
             shares = self.carry * torch.rand(count, 1, 1, 1, 1, generator=self.generator).sqrt()
-            noise = shares.sqrt() * carried + (1 - shares).sqrt() * noise
+            noise = shares.sqrt() * along + (1 - shares).sqrt() * noise
         noise = noise.to(latents)
         output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
         return output, process.target(clean, noise, t)
@@ -209,9 +231,16 @@ def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSetting
         settings=settings.to_json(),
         # A latent frame stands where it lies between the first picture and the last.
         path=_rows(stretched(seen.path, frames)),
+        extent=_extent(seen),
         camera=_rows(stretched(seen.camera, frames)),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _extent(seen: Seen) -> float:
+    """The radius, in widths, of a disc a little larger than the object; 0 where none is seen for sure."""
+    area = float(seen.cover.mean()) * seen.cover.shape[1] / seen.cover.shape[2]
+    return round(1.15 * math.sqrt(area / math.pi), 4) if seen.path_confidence > SHOWN else 0.0
 
 
 def _rows(curve: Tensor) -> list[list[float]]:

@@ -122,7 +122,7 @@ def build(mix: Mix, load: Load) -> Motion:
     for number, (track, steps) in enumerate(zip(mix.tracks, operations, strict=True), 1):
         with _naming(number, track.motion):
             motion = load(track.motion)
-            motion = _apply(without_looks(motion, "centre") if apart else motion, steps)
+            motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
             motion = _apply(motion, _window(track))
@@ -138,7 +138,7 @@ def build(mix: Mix, load: Load) -> Motion:
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
     """Apply operations, given as JSON, in their order. Raises InputError for one that does not fit."""
     steps = [operation_from_json(step) for step in operations]
-    return _apply(motion if _keeps_looks_apart(steps) else without_looks(motion, "centre"), steps)
+    return _apply(motion if _keeps_looks_apart(steps) else without_looks(motion, "background"), steps)
 
 
 def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from motion_studio.errors import MotionFileError
-from motion_studio.motion.embedding import Motion, MotionInfo
+from motion_studio.motion.embedding import Looks, Motion, MotionInfo
 
 FORMAT = 1
 Grids = dict[str, tuple[int, int] | None]
@@ -72,7 +72,8 @@ def from_metadata(metadata: dict[str, str], name: str) -> tuple[MotionInfo, Grid
             f"{name} has header fields that no motion file has: {', '.join(sorted(unknown)[:5])}."
         )
     values = {key: parse(metadata[key], f"{name}: {key}") for key in known & set(metadata)}
-    values.setdefault("motion.carry", 0.0)  # the first files say nothing of it
+    for field in ("carry", "extent"):
+        values.setdefault(f"motion.{field}", 0.0)  # the first files say nothing of them
     if values["motion.format"] != FORMAT:
         raise MotionFileError(
             f"{name} has motion format {values['motion.format']!r}, this studio reads {FORMAT}."
@@ -108,6 +109,12 @@ def _number(value: Any) -> float:
 def _share(value: Any) -> float:
     if not 0 <= _number(value) <= 1:
         raise ValueError(f"{value!r} is not from 0 to 1")
+    return value
+
+
+def _size(value: Any) -> float:
+    if _number(value) < 0:
+        raise ValueError(f"{value!r} is below 0")
     return value
 
 
@@ -156,12 +163,13 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "fps": _number,
     "prompt": _text,
     "latent_size": _pair,
-    "looks": _choice("raw", "centre", "difference"),
+    "looks": _choice(*get_args(Looks)),
     "carry": _share,
     "settings": _object,
     "losses": lambda value: _list(value, _number),
     "lineage": lambda value: _list(value, _object),
     "report": _object,
+    "extent": _size,
     "path": lambda value: _rows(value, 2),
     "camera": lambda value: _rows(value, 4),
 }

@@ -114,6 +114,7 @@ GENERATE = {
     "looks": "The source's looks",
     "looks_choices": [
         ("As suits the base", "auto"),
+        ("Take out the ground", "background"),
         ("Take out the mean", "centre"),
         ("Take differences", "difference"),
         ("Leave them in", "raw"),

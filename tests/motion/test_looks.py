@@ -72,7 +72,7 @@ def test_without_values_nothing_is_taken():
 
 
 def test_unknown_modes_are_refused(make_motion):
-    with pytest.raises(InputError, match="'mean'.*raw, centre or difference"):
+    with pytest.raises(InputError, match="'mean'.*raw, centre, difference, background"):
         without_looks(make_motion(), "mean")
     with pytest.raises(InputError, match="'one'"):
         without_looks(make_motion(), "difference", frame0="one")

@@ -73,17 +73,20 @@ def test_events_and_provenance(backbone, clip):
         {"loss": "debiased"},
         {"hybrid": True},
         {"sites": "local", "noise_levels": 1},
+        {"replay": True},
     ],
 )
 def test_a_few_steps_lower_the_loss_on_a_fixed_batch(backbone, clip, settings, monkeypatch):
     before, keys = bare(backbone), set(backbone.unet.state_dict())
     fixed = torch.Generator()
 
-    def same_draws(learner, latents, _predict=module._Learner._predict):
-        learner.generator = fixed.manual_seed(0)
-        return _predict(learner, latents)
+    step = module._Learner.step
 
-    monkeypatch.setattr(module._Learner, "_predict", same_draws)
+    def same_draws(learner):
+        learner.generator = fixed.manual_seed(0)
+        return step(learner)
+
+    monkeypatch.setattr(module._Learner, "step", same_draws)
     chosen = InversionSettings(**{"steps": 6, "preview_every": 0, **settings})
     motion = learnt(backbone, clip, chosen, "a red ball")
     assert motion.info.losses[3] < motion.info.losses[0]
@@ -121,6 +124,18 @@ def test_noise_is_carried_along_where_the_camera_moves(backbone, clip):
     assert pan.info.camera[-1][0] > 0.1  # 6 of 32 pixels
     assert pan.hash() != learnt(backbone, panned, QUICK).hash()
     assert learnt(backbone, clip, carry).hash() == learnt(backbone, clip, QUICK).hash()
+
+
+def test_a_replayed_clip_and_its_motion_are_read_in_the_same_order(backbone, clip, monkeypatch):
+    straight = learnt(backbone, clip, QUICK)
+    replay = InversionSettings(**{**QUICK.to_json(), "replay": True})
+    assert learnt(backbone, clip, replay).hash() != straight.hash()
+    # A clip that runs backwards, always read backwards, is the clip itself: only the rows are turned round.
+    monkeypatch.setattr(module, "draw_order", lambda frames, generator: torch.arange(frames).flip(0))
+    turned = learnt(backbone, Clip(clip.frames.flip(0), clip.fps), replay)
+    for name, site in straight.sites.items():
+        assert torch.allclose(turned.sites[name].qk.flip(0), site.qk, atol=1e-4)
+        assert torch.allclose(turned.sites[name].time.flip(1), site.time, atol=1e-4)
 
 
 def test_an_other_clip_is_fitted(backbone):
