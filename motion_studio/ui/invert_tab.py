@@ -76,6 +76,7 @@ class InvertTab:
                 "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
                 "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
                 "shuffle_looks": gr.Checkbox(usual.shuffle_looks, label=WORDS["shuffle_looks"]),
+                "replay": gr.Checkbox(usual.replay, label=WORDS["replay"]),
             }
 
     def _screen(self) -> None:

@@ -71,6 +71,7 @@ INVERT = {
     "loss": "Loss",
     "losses": [("Plain", "plain"), ("Debiased from looks", "debiased"), ("Changes only", "changes")],
     "shuffle_looks": "Other looks at each step",
+    "replay": "Backwards and shifted, too",
     "learn": "Learn this motion",
     "cancel": "Discard",
     "keep": "Stop and keep",
