@@ -33,6 +33,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "rank": motion.rank,
         "looks": info.looks,
         "carry": info.carry,
+        "extent": info.extent,
         "prompt": info.prompt,
         "date": info.date,
         "hash": motion.hash(),

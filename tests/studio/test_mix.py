@@ -45,11 +45,26 @@ def test_a_plain_mix_is_the_weighted_sum(load):
     assert motion.info.looks == "raw"
 
 
+def test_a_mix_takes_each_ground_out_behind_its_own_object(make_motion):
+    known = {"extent": 0.2, "camera": [[0.0] * 4] * 5}
+    motions = {
+        name: make_motion(seed, path=[[0.2, 0.15 * n] for n in range(5)], **known)
+        for seed, name in enumerate("ab")
+    }
+    a, b = (without_looks(motions[name], "background") for name in "ab")
+    mixed = build(Mix((Track("a", 1.0), Track("b", -0.5))), motions.get)
+    assert same(mixed, blend([(a, 1.0), (b, -0.5)]))
+    assert not same(mixed, blend([(motions["a"], 1.0), (motions["b"], -0.5)]))
+    assert (mixed.info.looks, mixed.info.extent) == ("background", 0)
+    alone = build(Mix((Track("a"),)), motions.get)
+    assert (alone.info.looks, alone.info.extent) == ("raw", 0.2)
+
+
 def test_tracks_one_after_another_are_then(load):
     a, b = (without_looks(load(name), "centre") for name in "ab")
     mixed = build(Mix((Track("a", length=3), Track("b", start=3))), load)
     assert same(mixed, then(a, b, 3))
-    assert mixed.info.looks == "centre"
+    assert mixed.info.looks == "background"
     faded = build(Mix((Track("a", length=4, fade_out=2), Track("b", start=2, fade_in=2))), load)
     assert same(faded, then(a, b, 2, fade=2))
 
@@ -65,7 +80,7 @@ def test_operations_act_in_their_order(load):
 
 def test_a_held_motion_is_not_lost_with_its_looks(load):
     held = edit(load("a"), [{"op": "speed", "factor": 0, "pivot": 4}])
-    assert held.info.looks == "centre"
+    assert held.info.looks == "background"
     assert held.sites["down.attn1"].v().abs().max() > 0.1
 
 

@@ -112,6 +112,7 @@ HEADERS = {
     "wrong kind": (lambda h: h["__metadata__"].update({"motion.fps": '"fast"'}), "wrong kind"),
     "wrong choice": (lambda h: h["__metadata__"].update({"motion.looks": '"blue"'}), "wrong kind"),
     "carries too much": (lambda h: h["__metadata__"].update({"motion.carry": "1.5"}), "wrong kind"),
+    "extends below nothing": (lambda h: h["__metadata__"].update({"motion.extent": "-0.1"}), "wrong kind"),
     "not JSON": (lambda h: h["__metadata__"].update({"motion.fps": "{"}), "not valid JSON"),
     "NaN": (lambda h: h["__metadata__"].update({"motion.losses": "[NaN]"}), "not valid JSON"),
     "other format": (lambda h: h["__metadata__"].update({"motion.format": "2"}), "format 2"),
@@ -127,8 +128,8 @@ HEADERS = {
 
 
 def test_a_file_from_before_noise_was_carried_carries_none(saved):
-    rewrite(saved, lambda h: h["__metadata__"].pop("motion.carry"))
-    assert read_info(saved).carry == 0
+    rewrite(saved, lambda h: [h["__metadata__"].pop(f"motion.{name}") for name in ("carry", "extent")])
+    assert read_info(saved).carry == 0 and read_info(saved).extent == 0
 
 
 @pytest.mark.parametrize("change,line", HEADERS.values(), ids=HEADERS)
