@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
@@ -59,6 +60,7 @@ def test_events_and_provenance(backbone, clip):
     assert (info.prompt, info.fps, info.latent_size) == ("a red ball", 8.0, (8, 8))
     assert InversionSettings.from_json(info.settings) == settings
     assert len(info.losses) == 4 and len(info.path) == 4 and len(info.camera) == 4 and info.date
+    assert info.extent == pytest.approx(1.15 * 10 / 32 / math.pi**0.5, abs=0.03)  # a square of 10 pixels
     assert motion.rank == 2 and motion.sites.keys() == backbone.sites.keys()
     assert not any(site.qk.requires_grad for site in motion.sites.values())
     local = info.report["locality"]
