@@ -12,12 +12,49 @@ import torch
 from torch import Tensor
 
 from motion_studio.motion.embedding import SiteEmbedding
-from motion_studio.motion.factors import compacted, through_time
 
 SOFT = 1 / 16
 """Standard deviation, in widths, of the Gaussian that blurs the object's outline out of the pictures."""
-RANK = 8
-"""Pictures that a background is kept as."""
+RANK = 6
+"""Singular pictures that the weights of frames and places are kept as."""
+
+
+class Background:
+    """Where a background is seen on one grid, and how to take it out of the embeddings of its sites.
+
+    `path` (N, 2) and `extent`, in widths, are the object's. The background at a place is the mean over the
+    frames that show it; where none does, its mean over all places.
+    """
+
+    def __init__(self, path: Tensor, extent: float, grid: tuple[int, int]) -> None:
+        bare = 1 - disc(path, extent, grid).flatten(1).T  # (P, N)
+        self.shown = (bare.sum(1, keepdim=True) / 2).clamp(0, 1)  # two bare frames are enough
+        weights = (bare + 1e-3) / (bare + 1e-3).sum(1, keepdim=True)
+        left, sizes, right = torch.linalg.svd(self.shown * weights, full_matrices=False)
+        # Few singular pictures, so that what is taken out of a factored embedding stays factored.
+        self.places, self.frames = left[:, :RANK] * sizes[:RANK], right[:RANK]  # (P, k), (k, N)
+        self.down, self.across = (_gaussian(cells, SOFT * grid[1]) for cells in grid)
+
+    def taken_out(self, site: SiteEmbedding) -> SiteEmbedding:
+        """The embedding less its background, blurred; it must have values, with one picture for all frames.
+
+        With v the value embedding, w the weights and S the blur: S (v[p, n] - sum_m w[p, m] v[p, m]).
+        """
+        space, time = site.space[0], site.time
+        rank, frames, channels = time.shape
+        places, within, shown = (part.to(space) for part in (self.places, self.frames, self.shown))
+        behind = (space[:, :, None] * places[:, None, :]).flatten(1)  # (P, r·k)
+        levels = (within @ time).flatten(0, 1)  # (r·k, C)
+        flat = behind.sum(0) @ levels / shown.sum().clamp(min=1e-6)
+        pictures = torch.cat([space, -behind, shown - 1], 1)
+        still = torch.cat([levels, flat[None]])[:, None].expand(-1, frames, channels)
+        return replace(site, space=self.blurred(pictures)[None], time=torch.cat([time, still]))
+
+    def blurred(self, pictures: Tensor) -> Tensor:
+        """Pictures (P, r) under a Gaussian of `SOFT` widths; beyond the picture its border goes on."""
+        height, width = len(self.down), len(self.across)
+        rows = self.down.to(pictures) @ pictures.reshape(height, -1)
+        return (self.across.to(pictures) @ rows.view(height, width, -1)).flatten(0, 1)
 
 
 def disc(path: Tensor, extent: float, grid: tuple[int, int]) -> Tensor:
@@ -30,46 +67,6 @@ def disc(path: Tensor, extent: float, grid: tuple[int, int]) -> Tensor:
     places = torch.stack([x, y], -1) / width
     away = (places - path[:, None, None]).norm(dim=-1)
     return ((extent - away) * width + 1).clamp(0, 1)
-
-
-def without_background(site: SiteEmbedding, cover: Tensor, share: float = 1.0) -> SiteEmbedding:
-    """The embedding less what is behind the object, blurred; `cover` (N, h, w) says where that is.
-
-    The background at a place is the mean over the frames that show it; where none does, its mean over all
-    places. Of the rest to 1 of `share`, the mean over all frames is taken out instead and nothing is blurred.
-    """
-    frames = len(site.qk)
-    centred = through_time(site, torch.eye(frames) - 1 / frames, qk=False)
-    if site.space is None or site.time is None or len(site.space) > 1 or not share:
-        return centred
-    bare = 1 - cover.flatten(1).T.to(site.space)  # (P, N)
-    shown = (bare.sum(1, keepdim=True) / 2).clamp(0, 1)  # two bare frames are enough
-    if not shown.any():
-        return centred
-    space, time = site.space[0], site.time
-    weights = (bare + 1e-3) / (bare + 1e-3).sum(1, keepdim=True)
-    behind = (shown * weights)[:, None, :] * space[:, :, None]  # (P, r, N)
-    flat = torch.einsum("rn,rnc->c", behind.sum(0), time) / shown.sum()
-    parts = torch.cat([behind.flatten(1), 1 - shown], 1)[None]
-    colours = torch.cat([time.flatten(0, 1), flat[None]])[:, None]
-    still, _, _ = compacted(replace(site, qk=site.qk[:1], space=parts, time=colours), RANK)
-    pictures = blurred(torch.cat([space, still.space[0]], 1), site.grid)
-    moving = torch.cat([share * time, -share * still.time.expand(-1, frames, -1)])
-    if share == 1:
-        return replace(site, space=pictures[None], time=moving)
-    return replace(
-        site,
-        space=torch.cat([space, pictures], 1)[None],
-        time=torch.cat([(1 - share) * centred.time, moving]),
-    )
-
-
-def blurred(pictures: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Pictures (P, r) under a Gaussian of `SOFT` widths; beyond the picture its border goes on."""
-    height, width = grid
-    image = pictures.unflatten(0, grid)
-    down, across = (_gaussian(cells, SOFT * width).to(pictures) for cells in (height, width))
-    return torch.einsum("yh,xw,hwr->yxr", down, across, image).flatten(0, 1)
 
 
 def _gaussian(cells: int, sigma: float) -> Tensor:

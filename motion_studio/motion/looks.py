@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from motion_studio.errors import InputError
-from motion_studio.motion.background import disc, without_background
+from motion_studio.motion.background import Background
 from motion_studio.motion.carried import carried_back, moving
 from motion_studio.motion.embedding import Looks, Motion, SiteEmbedding
-from motion_studio.motion.factors import through_time
+from motion_studio.motion.factors import through_time, weighted_sum
 
 
 def without_looks(motion: Motion, mode: Looks, frame0: Literal["raw", "zero"] = "raw") -> Motion:
@@ -31,27 +31,31 @@ def without_looks(motion: Motion, mode: Looks, frame0: Literal["raw", "zero"] = 
     if mode == "raw" or motion.info.looks != "raw" or not motion.rank:
         return motion
     frames = motion.frames
-    operation = {"op": "without_looks", "mode": mode, "frame0": frame0}
-    if mode == "background":
-        return motion.derived(_without_background(motion), operation, looks=mode)
-    if mode == "centre":
-        matrix = torch.eye(frames) - 1 / frames
-    else:
+    if mode == "difference":
         matrix = torch.eye(frames) - torch.diag(torch.ones(frames - 1), -1)
         matrix[0, 0] = float(frame0 == "raw")
+    else:
+        matrix = torch.eye(frames) - 1 / frames
     sites = {name: through_time(site, matrix, qk=False) for name, site in motion.sites.items()}
-    return motion.derived(sites, operation, looks=mode)
+    if mode == "background":
+        sites = _without_background(motion, sites)
+    return motion.derived(sites, {"op": "without_looks", "mode": mode, "frame0": frame0}, looks=mode)
 
 
-def _without_background(motion: Motion) -> dict[str, SiteEmbedding]:
+def _without_background(motion: Motion, centred: dict[str, SiteEmbedding]) -> dict[str, SiteEmbedding]:
+    """The sites with the background taken out by the share that the camera rests, else as `centred`."""
     path, camera, extent = motion.path(), motion.camera(), motion.info.extent
-    known = path is not None and camera is not None and extent > 0
-    share = 1 - moving(camera) if known else 0.0
-    sites = {}
+    if path is None or camera is None or not extent or not (share := 1 - moving(camera)):
+        return centred
+    grids = {site.grid for site in motion.sites.values() if site.grid is not None}
+    grounds = {grid: Background(path, extent, grid) for grid in grids}
+    sites = dict(centred)
     for name, site in motion.sites.items():
-        seen = known and site.grid is not None
-        cover = disc(path, extent, site.grid) if seen else torch.zeros(motion.frames, 1, 1)
-        sites[name] = without_background(site, cover, share if seen else 0.0)
+        ground = grounds.get(site.grid)
+        if ground is not None and ground.shown.any() and site.rank and len(site.space) == 1:
+            taken = ground.taken_out(site)
+            heard = torch.full((motion.frames,), share)
+            sites[name] = taken if share == 1 else weighted_sum([(centred[name], 1 - heard), (taken, heard)])
     return sites
 
 

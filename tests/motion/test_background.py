@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from motion_studio.motion.background import SOFT, blurred, disc, without_background
+from motion_studio.motion.background import SOFT, Background, disc
+from motion_studio.motion.carried import moving
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.operations_place import Zoom
+from motion_studio.motion.operations_place import Along, Zoom
 
 GRID = (16, 16)
 FRAMES = 8
@@ -46,14 +47,19 @@ def test_a_disc_covers_places_by_their_distance():
 
 
 def test_a_blur_keeps_a_constant_and_spreads_a_point():
-    assert torch.allclose(blurred(torch.full((256, 1), 2.0), GRID), torch.full((256, 1), 2.0), atol=1e-5)
+    ground = Background(way(0.4), 0.15, (32, 32))
+    assert torch.allclose(ground.blurred(torch.full((1024, 2), 2.0)), torch.full((1024, 2), 2.0), atol=1e-5)
     point = torch.zeros(32 * 32, 1)
     point[16 * 32 + 16] = 1
-    image = blurred(point, (32, 32))[:, 0].view(32, 32)
+    image = ground.blurred(point)[:, 0].view(32, 32)
+    assert torch.allclose(image, image.T) and image.argmax() == 16 * 32 + 16
     across = torch.arange(32.0) - 16
     assert abs(float((image.sum(0) * across**2).sum().sqrt()) / 32 - SOFT) < 0.1 * SOFT
+    wide = Background(way(0.4), 0.15, (4, 6))
+    tall = torch.arange(24.0)[:, None] // 6
+    assert torch.allclose(wide.blurred(tall).view(4, 6), wide.blurred(tall).view(4, 6)[:, :1].expand(4, 6))
     small = torch.rand(4, 1)
-    assert torch.allclose(blurred(small, (2, 2)), small, atol=1e-2)  # a place wider than the blur
+    assert torch.allclose(Background(way(0.4), 0.15, (2, 2)).blurred(small), small, atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [0.06, 0.5])
@@ -86,19 +92,35 @@ def test_without_an_object_or_with_a_moving_camera_the_mean_is_taken_out():
     )
 
 
-def test_the_share_goes_evenly_from_one_to_the_other():
-    site = scene(0.4).sites["site"]
-    cover = disc(way(0.4), 0.15, GRID)
-    none, half, whole = (without_background(site, cover, share).v() for share in (0.0, 0.5, 1.0))
-    assert torch.allclose(half, (none + whole) / 2, atol=1e-5)
+def test_it_goes_evenly_to_the_mean_as_the_camera_moves():
+    slow = torch.zeros(FRAMES, 4)
+    slow[:, 1] = torch.linspace(0, 0.08, FRAMES)
+    share = 1 - moving(slow)
+    assert 0.3 < share < 0.7
+    rest, between, mean = (
+        values(without_looks(motion, mode))
+        for motion, mode in (
+            (scene(0.4), "background"),
+            (scene(0.4, camera=slow.tolist()), "background"),
+            (scene(0.4), "centre"),
+        )
+    )
+    assert torch.allclose(between, share * rest + (1 - share) * mean, atol=1e-5)
 
 
-def test_an_object_that_covers_all_and_pictures_that_move_are_centred():
-    site = scene(0.4).sites["site"]
-    centred = without_background(site, torch.zeros(FRAMES, *GRID), 0.0).v()
-    assert torch.allclose(without_background(site, torch.ones(FRAMES, *GRID)).v(), centred)
-    moved = SiteEmbedding(site.qk, site.space.expand(FRAMES, -1, -1), site.time, GRID)
-    assert torch.allclose(without_background(moved, disc(way(0.4), 0.15, GRID)).v(), centred, atol=1e-5)
+def test_the_weights_kept_are_nearly_the_weights():
+    ground = Background(way(0.5), 0.15, GRID)
+    bare = 1 - disc(way(0.5), 0.15, GRID).flatten(1).T
+    weights = ground.shown * bare / bare.sum(1, keepdim=True).clamp(min=1e-3)
+    error = (ground.places @ ground.frames - weights).square().sum() / weights.square().sum()
+    assert error.sqrt() < 0.05
+    assert not torch.allclose(weights, torch.full_like(weights, 1 / FRAMES), atol=0.05)  # it is not the mean
+
+
+def test_what_cannot_be_seen_behind_is_centred():
+    for motion in (scene(0.4, extent=2.0), Along([[0.01 * n, 0] for n in range(FRAMES)]).apply(scene(0.4))):
+        result = values(without_looks(motion, "background"))
+        assert torch.equal(result, values(without_looks(motion, "centre")))
 
 
 def test_a_zoom_scales_the_extent():
