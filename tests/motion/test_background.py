@@ -113,7 +113,7 @@ def test_the_weights_kept_are_nearly_the_weights():
     bare = 1 - disc(way(0.5), 0.15, GRID).flatten(1).T
     weights = ground.shown * bare / bare.sum(1, keepdim=True).clamp(min=1e-3)
     error = (ground.places @ ground.frames - weights).square().sum() / weights.square().sum()
-    assert error.sqrt() < 0.05
+    assert error.sqrt() < 0.08
     assert not torch.allclose(weights, torch.full_like(weights, 1 / FRAMES), atol=0.05)  # it is not the mean
 
 
