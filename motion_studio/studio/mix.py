@@ -112,20 +112,16 @@ def build(mix: Mix, load: Load) -> Motion:
     `load` reads a motion by name. A motion of another number of frames is stretched to the mix's. Raises
     InputError (or IncompatibleMotion, MotionFileError) that names the track at fault.
     """
-    operations, motions = _operations(mix), []
-    for number, track in enumerate(mix.tracks, 1):
-        with _naming(number, track.motion):
-            motions.append(load(track.motion))
-    # A sum has no object of its own: each motion's ground is to be taken out behind its own object.
-    apart = len(motions) > 1 and any(motion.info.extent for motion in motions)
-    apart = apart or any(
+    operations = _operations(mix)
+    apart = any(
         track.windowed or not _keeps_looks_apart(steps)
         for track, steps in zip(mix.tracks, operations, strict=True)
     )
     frames = mix.frames
     terms: list[tuple[Motion, float]] = []
-    for number, (track, steps, motion) in enumerate(zip(mix.tracks, operations, motions, strict=True), 1):
+    for number, (track, steps) in enumerate(zip(mix.tracks, operations, strict=True), 1):
         with _naming(number, track.motion):
+            motion = load(track.motion)
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)

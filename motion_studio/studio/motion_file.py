@@ -179,14 +179,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _header(head: bytes, size: int, name: str) -> tuple[dict[str, Any], int]:
-    if head.startswith(PICKLES):
-        raise MotionFileError(
-            f"{name} is a pickle or a zip, which could run code: only safetensors are read."
-        )
     if len(head) < 8:
         raise MotionFileError(f"{name} is empty or cut off: it has {size} bytes.")
     (length,) = struct.unpack("<Q", head[:8])
-    if length > MAX_HEADER:
+    if length > MAX_HEADER:  # of a header that we read, too, the length may begin as a pickle does
+        if head.startswith(PICKLES):
+            raise MotionFileError(
+                f"{name} is a pickle or a zip, which could run code: only safetensors are read."
+            )
         raise MotionFileError(
             f"{name} is not a motion file: its header claims {length} bytes, {MAX_HEADER} at most."
         )

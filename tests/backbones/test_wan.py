@@ -157,11 +157,13 @@ def test_from_a_clip_to_a_clip(backbone, clip, tmp_path):
 def test_learning_lowers_the_loss_on_a_fixed_batch(backbone, clip, monkeypatch):
     fixed = torch.Generator()
 
-    def same_draws(learner, latents, _predict=module._Learner._predict):
-        learner.generator = fixed.manual_seed(0)
-        return _predict(learner, latents)
+    step = module._Learner.step
 
-    monkeypatch.setattr(module._Learner, "_predict", same_draws)
+    def same_draws(learner):
+        learner.generator = fixed.manual_seed(0)
+        return step(learner)
+
+    monkeypatch.setattr(module._Learner, "step", same_draws)
     for changes in ({}, {"version": "v1"}, {"sites": "local", "loss": "debiased"}, {"hybrid": True}):
         settings = InversionSettings(steps=4, preview_every=0, **changes)
         *_, done = invert(backbone, clip, settings, "a red ball")

@@ -45,16 +45,15 @@ def test_a_plain_mix_is_the_weighted_sum(load):
     assert motion.info.looks == "raw"
 
 
-def test_a_mix_takes_each_ground_out_behind_its_own_object(make_motion):
-    known = {"extent": 0.2, "camera": [[0.0] * 4] * 5}
+def test_tracks_apart_take_each_ground_out_behind_its_own_object(make_motion):
+    path, camera = [[0.2, 0.15 * n] for n in range(5)], [[0.0] * 4] * 5
     motions = {
-        name: make_motion(seed, path=[[0.2, 0.15 * n] for n in range(5)], **known)
-        for seed, name in enumerate("ab")
+        name: make_motion(seed, path=path, extent=0.2, camera=camera) for seed, name in enumerate("ab")
     }
     a, b = (without_looks(motions[name], "background") for name in "ab")
-    mixed = build(Mix((Track("a", 1.0), Track("b", -0.5))), motions.get)
-    assert same(mixed, blend([(a, 1.0), (b, -0.5)]))
-    assert not same(mixed, blend([(motions["a"], 1.0), (motions["b"], -0.5)]))
+    assert not same(a, without_looks(motions["a"], "centre"))
+    mixed = build(Mix((Track("a", length=3), Track("b", start=3))), motions.get)
+    assert same(mixed, then(a, b, 3))
     assert (mixed.info.looks, mixed.info.extent) == ("background", 0)
     alone = build(Mix((Track("a"),)), motions.get)
     assert (alone.info.looks, alone.info.extent) == ("raw", 0.2)

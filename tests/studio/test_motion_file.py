@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from motion_studio.errors import MotionFileError
-from motion_studio.studio.motion_file import MAX_HEADER, read_info, read_motion, write_motion
+from motion_studio.studio.motion_file import MAX_HEADER, PICKLES, read_info, read_motion, write_motion
 
 N, C, RANK = 5, 4, 2
 
@@ -92,6 +92,16 @@ def test_failed_write_leaves_what_was_there(saved, monkeypatch, make_motion):
         write_motion(saved, make_motion(1))
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_header_whose_length_begins_as_a_pickle_does_is_read(tmp_path, make_motion):
+    path = tmp_path / "a.safetensors"
+    write_motion(path, make_motion(notes="x"))
+    (length,) = struct.unpack("<Q", path.read_bytes()[:8])
+    motion = make_motion(notes="x" * (1 + 0x10480 - length))
+    write_motion(path, motion)
+    assert path.read_bytes().startswith(PICKLES)
+    assert read_motion(path).hash() == motion.hash()
 
 
 def test_only_safetensors_names(tmp_path, make_motion):
