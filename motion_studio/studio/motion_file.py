@@ -179,14 +179,15 @@ def _bytes(path: Path) -> bytes:
 
 
 def _header(head: bytes, size: int, name: str) -> tuple[dict[str, Any], int]:
-    if len(head) < 8:
+    # A header that we read may have a length that begins as a pickle does, but never one as large.
+    length = int.from_bytes(head[:8], "little") if len(head) >= 8 else None
+    if head.startswith(PICKLES) and (length is None or length > MAX_HEADER):
+        raise MotionFileError(
+            f"{name} is a pickle or a zip, which could run code: only safetensors are read."
+        )
+    if length is None:
         raise MotionFileError(f"{name} is empty or cut off: it has {size} bytes.")
-    (length,) = struct.unpack("<Q", head[:8])
-    if length > MAX_HEADER:  # of a header that we read, too, the length may begin as a pickle does
-        if head.startswith(PICKLES):
-            raise MotionFileError(
-                f"{name} is a pickle or a zip, which could run code: only safetensors are read."
-            )
+    if length > MAX_HEADER:
         raise MotionFileError(
             f"{name} is not a motion file: its header claims {length} bytes, {MAX_HEADER} at most."
         )
