@@ -75,9 +75,10 @@ class InvertTab:
                 "learning_rate": gr.Number(usual.learning_rate, label=WORDS["learning_rate"], min_width=120),
                 "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
                 "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
-                "shuffle_looks": gr.Checkbox(usual.shuffle_looks, label=WORDS["shuffle_looks"]),
-                "replay": gr.Checkbox(usual.replay, label=WORDS["replay"]),
             }
+            with gr.Column(min_width=220):
+                for name in ("shuffle_looks", "replay"):
+                    self.settings[name] = gr.Checkbox(getattr(usual, name), label=WORDS[name])
 
     def _screen(self) -> None:
         self.player = components.player(*self._views(None), elem_id="invert-player")
