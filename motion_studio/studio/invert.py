@@ -120,7 +120,7 @@ class _Learner:
             order = self._order()
             latents = self._latents(order)
             if self.lora is not None:
-                self._learn_looks()
+                self._learn_looks(latents)
             self.optimiser.zero_grad()
             # Backwards too: a model that computes its layers again there needs the motion in them.
             at_rest = self.lora.on(False) if self.lora else nullcontext()
@@ -198,11 +198,11 @@ class _Learner:
         output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
         return output, process.target(clean, noise, t)
 
-    def _learn_looks(self) -> None:
+    def _learn_looks(self, latents: Tensor) -> None:
         """One step of the LoRA on a random frame by itself, where there is no motion to learn."""
-        frame = int(torch.randint(self.latents.shape[2], (), generator=self.generator))
+        frame = int(torch.randint(latents.shape[2], (), generator=self.generator))
         with self.lora.on(True):
-            output, target = self._predict(self.latents[:, :, frame : frame + 1])
+            output, target = self._predict(latents[:, :, frame : frame + 1])
             self.lora_optimiser.zero_grad()
             torch.nn.functional.mse_loss(output, target).backward()
             self.lora_optimiser.step()
