@@ -157,10 +157,25 @@ def build(words: list[str], seed: int = 0) -> AnimateDiffPipeline:
 
 
 def refill(pipe: AnimateDiffPipeline, folder: Path) -> None:
-    """Give a pipeline that `build` made the weights that `export` wrote; RuntimeError if they do not fit."""
+    """Give a pipeline that `build` made the weights that `export` wrote; RuntimeError if they do not fit.
+
+    Words that it did not know then keep the random vectors that they have now.
+    """
     for part in ("unet", "vae", "text_encoder"):
         (file,) = (folder / part).glob("*.safetensors")
-        getattr(pipe, part).load_state_dict(load_file(file))
+        weights = load_file(file)
+        if part == "text_encoder":
+            known, new = (
+                CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab(),
+                pipe.tokenizer.get_vocab(),
+            )
+            table = pipe.text_encoder.get_input_embeddings().weight.detach().clone()
+            (name,) = (key for key in weights if key.endswith("token_embedding.weight"))
+            for token, index in new.items():
+                if token in known:
+                    table[index] = weights[name][known[token]]
+            weights[name] = table
+        getattr(pipe, part).load_state_dict(weights)
 
 
 def plain_attention(unet: UNetMotionModel) -> None:

@@ -11,18 +11,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from motion_studio.motion.looks import shuffle_looks
-from motion_studio.toybox.motions import MOVES
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
 from motion_studio.toybox.world import mask, render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
-TAUGHT = [name for name in MOVES if name not in ("free", "still")]
-"""What lessons are drawn from, each as often."""
+TAUGHT = {"straight": 1, "circle": 3, "bounce": 2, "wave": 1, "zigzag": 1, "spin": 3, "grow": 1}
+"""What lessons are drawn from: family to how often against the others, the harder ones more."""
 FILMED = ["pan", "tilt", "zoom", "roll"]
 """The camera's part of the lessons, each as often."""
-LESSON = {"any": 0.35, "drill": 0.1, "lesson": 0.35, "filmed": 0.2}
+LESSON = {"any": 0.35, "drill": 0.05, "lesson": 0.45, "filmed": 0.15}
 """Shares of the clips while lessons last."""
 
 
@@ -52,6 +51,11 @@ def drill_clip(seed: int) -> tuple[Tensor, str, Tensor]:
     return render(scene).frames, caption(scene), torch.from_numpy(mask(scene, 16))
 
 
+def _lesson(rng: np.random.Generator) -> str:
+    shares = np.array(list(TAUGHT.values()))
+    return str(rng.choice(list(TAUGHT), p=shares / shares.sum()))
+
+
 def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
 
@@ -60,7 +64,7 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     """
     rng = np.random.default_rng([seed, 1])
     if kind == "lesson":
-        scene = sample_scene(seed, move=str(rng.choice(TAUGHT)), camera="none")
+        scene = sample_scene(seed, move=_lesson(rng), camera="none")
     elif kind == "filmed":
         scene = sample_scene(seed, move="still", camera=str(rng.choice(FILMED)))
     else:

@@ -9,6 +9,7 @@ import numpy as np
 Rng = np.random.Generator
 
 DIRECTIONS = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")
+SIDES = ("from the right", "from below", "from the left", "from above")
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,13 @@ def circle(frames: int, rng: Rng) -> Move:
     way, radius = rng.choice([-1, 1]), rng.uniform(0.06, 0.28)
     whole = rng.uniform() < 0.6
     sweep = rng.uniform(1.6, 2.3) * np.pi if whole else rng.uniform(0.5, 1.1) * np.pi
-    turn = rng.uniform(0, 2 * np.pi) + way * sweep * _progress(frames, rng)
+    start = rng.uniform(0, 2 * np.pi)
+    turn = start + way * sweep * _progress(frames, rng)
     path = radius * np.stack([np.cos(turn), np.sin(turn)], 1)
-    name = "circling" if whole else "arcing"
-    return Move(path - path[0], angle, scale, f"{name} {'clockwise' if way > 0 else 'counterclockwise'}")
+    words = f"{'circling' if whole else 'arcing'} {'clockwise' if way > 0 else 'counterclockwise'}"
+    # The mean of circles from everywhere is no motion: mostly the words say where it begins.
+    side = f" {SIDES[int(np.round(start / (np.pi / 2))) % 4]}" if rng.uniform() < 0.8 else ""
+    return Move(path - path[0], angle, scale, words + side)
 
 
 def bounce(frames: int, rng: Rng) -> Move:
@@ -81,7 +85,7 @@ def bounce(frames: int, rng: Rng) -> Move:
     _, angle, scale = _still(frames)
     time = np.linspace(0, 1, frames)
     hops = rng.uniform(1.6, 3.0)
-    height = -rng.uniform(0.12, 0.45) * np.abs(np.sin(np.pi * (hops * time + rng.uniform(0, 0.4))))
+    height = -rng.uniform(0.12, 0.45) * np.abs(np.sin(np.pi * (hops * time + rng.uniform(0, 0.2))))
     drift = rng.uniform(-0.3, 0.3)
     path = np.stack([drift * time, height], 1)
     words = _heading("bouncing", drift, ("left", "right"), rng) if abs(drift) > 0.1 else "bouncing"

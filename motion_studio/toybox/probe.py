@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from motion_studio.toybox.motions import DIRECTIONS
+from motion_studio.toybox.motions import DIRECTIONS, SIDES
 from motion_studio.toybox.shapes import COLOURS, SHAPES, SYMMETRY, signed_distance
 from motion_studio.video.clip import Clip
 
@@ -156,6 +156,14 @@ def _turning(path: np.ndarray) -> float:
     return float(heading[-1] - heading[0]) * len(path) / max(len(path) - 2, 1)
 
 
+def _begins(path: np.ndarray) -> float:
+    """Return where on its circle a path begins, radians from the right, clockwise (least squares, I. Kasa, 1976)."""
+    path = _smoothed(path)
+    across = np.column_stack([2 * path, np.ones(len(path))])
+    centre = np.linalg.lstsq(across, np.square(path).sum(1), rcond=None)[0][:2]
+    return float(np.arctan2(*(path[0] - centre)[::-1]))
+
+
 def _reversals(values: np.ndarray) -> int:
     """Return how often a curve turns back by more than a sixth of its range."""
     least, count, way, extreme = np.ptp(values) / 6, 0, 0, values[0]
@@ -203,8 +211,11 @@ def obeys(words: str, path: np.ndarray, angle: np.ndarray, radius: np.ndarray) -
         straight = np.linalg.norm(net) / max(path_length(path), 1e-6)
         return bool(np.linalg.norm(net) > 0.035 and np.cos(off) > np.cos(np.deg2rad(38)) and straight > 0.8)
     if words.startswith(("circling", "arcing")):
-        turn = _turning(path) * (-1 if words.endswith("counterclockwise") else 1) / np.pi
-        return bool(reach > 0.05 and (turn > 1.2 if words.startswith("circling") else 0.25 < turn < 1.5))
+        turn = _turning(path) * (-1 if "counterclockwise" in words else 1) / np.pi
+        sides = [index for index, side in enumerate(SIDES) if words.endswith(side)]
+        begins = not sides or np.cos(_begins(path) - sides[0] * np.pi / 2) > np.cos(np.deg2rad(75))
+        far = turn > 1.2 if words.startswith("circling") else 0.25 < turn < 1.5
+        return bool(reach > 0.05 and far and begins)
     name, _, way = words.partition(" ")
     if name in _HEADED:
         return _headed(name, way, path)

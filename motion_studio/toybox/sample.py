@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from motion_studio.toybox.motions import CAMERAS, DIRECTIONS, MOVES, Rng
+from motion_studio.toybox.motions import CAMERAS, DIRECTIONS, MOVES, SIDES, Rng
 from motion_studio.toybox.shapes import COLOURS, GROUNDS, PATTERNS, SHAPES, SYMMETRY
 from motion_studio.toybox.world import Ground, Scene, Thing, to_picture, to_world
 
@@ -80,13 +80,12 @@ def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing
     path = _place(drawn.path, camera, rng)
     if path is None:
         return None
-    turn = rng.uniform(-0.5, 0.5) if family != "spin" else rng.uniform(0, 2 * np.pi)
     return Thing(
         str(rng.choice(shapes)),
         colour,
         rng.uniform(0.145, 0.195),
         path,
-        drawn.angle + turn,
+        drawn.angle + rng.uniform(-0.5, 0.5),
         drawn.scale,
         drawn.words,
     )
@@ -138,4 +137,4 @@ def vocabulary() -> list[str]:
         "in",
         "out",
     ]
-    return [*looks, *moves, *rest, *" ".join(DIRECTIONS).split()]
+    return [*looks, *moves, *rest, *" ".join([*DIRECTIONS, *SIDES]).split()]

@@ -52,6 +52,18 @@ def test_a_way_that_is_named_must_be_gone():
             assert not obeys(f"{name} {back if way == on else on}", *looks)
 
 
+def test_a_circle_must_begin_on_the_side_that_is_named():
+    scenes = [sample_scene(HELD_OUT + k, move="circle", camera="none") for k in range(40)]
+    named = [scene for scene in scenes if " from " in scene.things[0].words]
+    assert 20 <= len(named) < 40
+    for scene in named:
+        words, side = scene.things[0].words.split(" from ")
+        looks = scene.path(), scene.angle(), scene.radius()
+        assert obeys(words, *looks) and obeys(f"{words} from {side}", *looks)
+        other = {"above": "below", "below": "above", "the left": "the right", "the right": "the left"}[side]
+        assert not obeys(f"{words} from {other}", *looks)
+
+
 def test_unknown_words_are_an_error():
     with pytest.raises(ValueError, match="flying"):
         obeys("flying", np.zeros((4, 2)), np.zeros(4), np.ones(4))

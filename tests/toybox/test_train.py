@@ -17,6 +17,7 @@ from motion_studio.backbones.toybox_build import (
     build_tokenizer,
     build_unet,
     export,
+    refill,
     see_time,
 )
 from motion_studio.toybox.data import LatentPool, drill_clip, training_clip
@@ -41,6 +42,24 @@ def test_other_words_fall_apart_and_do_not_crash(pipe):
     ids = pipe.tokenizer("a zebra überquert 道 🙂", return_tensors="pt").input_ids
     assert ids.max() < pipe.text_encoder.config.vocab_size
     assert torch.isfinite(pipe.text_encoder(ids).last_hidden_state).all()
+
+
+def test_a_pipeline_that_knew_fewer_words_hands_on_those_it_knew(tmp_path, pipe):
+    old = build([word for word in vocabulary() if word != "above"], seed=2)
+    export(old, str(tmp_path))
+    new = build(vocabulary(), seed=3)
+    fresh = new.text_encoder.get_input_embeddings().weight.detach().clone()
+    refill(new, tmp_path)
+    before, after = (p.text_encoder.get_input_embeddings().weight for p in (old, new))
+    ids = {word: (old.tokenizer.get_vocab()[f"{word}</w>"], new.tokenizer.get_vocab()[f"{word}</w>"])
+           for word in ("circling", "red", "below")}  # fmt: skip
+    for was, now in ids.values():
+        assert torch.equal(before[was].half().float(), after[now])
+    above = new.tokenizer.get_vocab()["above</w>"]
+    assert torch.equal(after[above], fresh[above])
+    text = "a red star circling clockwise from below"
+    read = [p.text_encoder(**p.tokenizer(text, return_tensors="pt")).last_hidden_state for p in (old, new)]
+    torch.testing.assert_close(*read, rtol=0, atol=0.02)
 
 
 def test_a_plain_pipeline_makes_a_clip(pipe):
