@@ -157,7 +157,7 @@ def _turning(path: np.ndarray) -> float:
 
 
 def _begins(path: np.ndarray) -> float:
-    """Return where on its circle a path begins, radians from the right, clockwise (least squares, I. Kasa, 1976)."""
+    """Return at what angle its circle begins, clockwise from the right (least squares: I. Kasa, 1976)."""
     path = _smoothed(path)
     across = np.column_stack([2 * path, np.ones(len(path))])
     centre = np.linalg.lstsq(across, np.square(path).sum(1), rcond=None)[0][:2]
