@@ -21,7 +21,7 @@ TAUGHT = {"straight": 1, "circle": 3, "bounce": 2, "wave": 1, "zigzag": 1, "spin
 """What lessons are drawn from: family to how often against the others, the harder ones more."""
 FILMED = ["pan", "tilt", "zoom", "roll"]
 """The camera's part of the lessons, each as often."""
-LESSON = {"any": 0.35, "drill": 0.05, "lesson": 0.45, "filmed": 0.15}
+LESSON = {"any": 0.35, "drill": 0.05, "lesson": 0.4, "filmed": 0.2}
 """Shares of the clips while lessons last."""
 
 
