@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -26,6 +26,15 @@ def temporal_attention(unet: torch.nn.Module) -> dict[str, Attention]:
             if isinstance(layer, Attention) and not layer.is_cross_attention:
                 found[f"{parent}.{name}"] = layer
     return found
+
+
+def late_sites(names: Iterable[str]) -> list[str]:
+    """Those of a UNet's up blocks, or the second half of a transformer's, of sites in a forward pass's order.
+
+    Nothing before the first of them is computed backwards, nor kept for it.
+    """
+    names = list(names)
+    return [name for name in names if name.startswith("up_blocks.")] or names[len(names) // 2 :]
 
 
 def find_sites(unet: torch.nn.Module, forward: Callable[[], Any]) -> dict[str, Site]:

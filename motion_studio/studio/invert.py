@@ -16,6 +16,7 @@ from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import SettingsError
 from motion_studio.motion.carried import CarriedNoise, moving
 from motion_studio.motion.embedding import MotionInfo
@@ -213,6 +214,8 @@ def _site_names(backbone: Backbone, settings: InversionSettings, maps: dict[str,
         return list(backbone.sites)
     if settings.sites == "local":
         return local_sites(maps)
+    if settings.sites == "late":
+        return late_sites(backbone.sites)
     if unknown := [name for name in settings.sites if name not in backbone.sites]:
         raise SettingsError(f"no site {', '.join(unknown)}; {backbone.name} has {', '.join(backbone.sites)}")
     return list(settings.sites)

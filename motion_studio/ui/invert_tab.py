@@ -75,6 +75,7 @@ class InvertTab:
                 "learning_rate": gr.Number(usual.learning_rate, label=WORDS["learning_rate"], min_width=120),
                 "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
                 "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
+                "sites": gr.Radio(WORDS["sites_choices"], value=usual.sites, label=WORDS["sites"]),
             }
             with gr.Column(min_width=220):
                 for name in ("shuffle_looks", "replay"):

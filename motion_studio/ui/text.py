@@ -70,6 +70,12 @@ INVERT = {
     "seed": "Seed",
     "loss": "Loss",
     "losses": [("Plain", "plain"), ("Debiased from looks", "debiased"), ("Changes only", "changes")],
+    "sites": "Where in the model",
+    "sites_choices": [
+        ("Everywhere", "all"),
+        ("Its second half", "late"),
+        ("Where frames see next ones", "local"),
+    ],
     "shuffle_looks": "Other looks at each step",
     "replay": "Backwards and shifted, too",
     "learn": "Learn this motion",

@@ -69,7 +69,12 @@ def test_from_a_clip_to_a_clip(backbone):
     for n in range(4):
         frames[n, :, 10:20, 3 + 5 * n : 13 + 5 * n] = torch.tensor([0.9, 0.3, 0.1])[:, None, None]
     before = output(backbone)
-    for changes in ({"preview_every": 2}, {"sites": "local", "version": "v1"}, {"hybrid": True}):
+    for changes in (
+        {"preview_every": 2},
+        {"sites": "local", "version": "v1"},
+        {"sites": "late"},
+        {"hybrid": True},
+    ):
         settings = InversionSettings(**{"steps": 2, "preview_every": 0, "learning_rate": 0.05, **changes})
         *_, done = invert(backbone, Clip(frames, 8.0), settings, "a red ball")
         assert torch.equal(output(backbone), before)

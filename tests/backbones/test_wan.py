@@ -164,7 +164,8 @@ def test_learning_lowers_the_loss_on_a_fixed_batch(backbone, clip, monkeypatch):
         return step(learner)
 
     monkeypatch.setattr(module._Learner, "step", same_draws)
-    for changes in ({}, {"version": "v1"}, {"sites": "local", "loss": "debiased"}, {"hybrid": True}):
+    local = {"sites": "local", "loss": "debiased"}
+    for changes in ({}, {"version": "v1"}, local, {"sites": "late"}, {"hybrid": True}):
         settings = InversionSettings(steps=4, preview_every=0, **changes)
         *_, done = invert(backbone, clip, settings, "a red ball")
         assert done.result.info.losses[3] < done.result.info.losses[0], changes

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny import tiny_backbone
 
+from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import Cancelled, SettingsError
 from motion_studio.settings import InversionSettings
 from motion_studio.studio import invert as module
@@ -75,6 +76,7 @@ def test_events_and_provenance(backbone, clip):
         {"loss": "debiased"},
         {"hybrid": True},
         {"sites": "local", "noise_levels": 1},
+        {"sites": "late"},
         {"replay": True},
     ],
 )
@@ -95,6 +97,31 @@ def test_a_few_steps_lower_the_loss_on_a_fixed_batch(backbone, clip, settings, m
     assert motion.info.version == chosen.version
     assert torch.equal(bare(backbone), before) and set(backbone.unet.state_dict()) == keys
     assert not any(part.requires_grad for part in backbone.unet.parameters())
+
+
+def test_late_sites_are_those_of_the_up_blocks_and_nothing_before_them_is_computed_backwards(backbone, clip):
+    kept = []
+    handles = [
+        block.register_forward_hook(lambda _block, _args, out: kept.append(out[0].requires_grad))
+        for block in (*backbone.unet.down_blocks, backbone.unet.mid_block)
+    ]
+    settings = {"steps": 1, "preview_every": 0}
+    try:
+        late = learnt(backbone, clip, InversionSettings(sites="late", **settings), "")
+        assert kept and not any(kept)
+        kept.clear()
+        learnt(backbone, clip, InversionSettings(**settings), "")
+        assert any(kept)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert list(late.sites) == [name for name in backbone.sites if name.startswith("up_blocks.")]
+    assert 0 < len(late.sites) < len(backbone.sites)
+
+
+def test_late_sites_of_a_transformer_are_its_second_half():
+    names = [f"blocks.{number}" for number in range(5)]
+    assert late_sites(names) == names[2:] and late_sites(["mid.0", "up_blocks.0"]) == ["up_blocks.0"]
 
 
 def test_a_seed_learns_the_same_again(backbone, clip):
