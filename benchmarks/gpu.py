@@ -49,14 +49,17 @@ def compiled(backbone: Backbone) -> None:
         block.compile()
 
 
-LEVERS: dict[str, tuple[bool, list[Callable[[Backbone], None]]]] = {
-    "none": (False, []),
-    "checkpointing": (True, []),
-    "float8": (False, [store_as_float8]),
-    "float8, checkpointing": (True, [store_as_float8]),
-    "torch.compile": (False, [compiled]),
+LATE, CHECKPOINTED = {"sites": "late"}, {"checkpointing": "on"}
+LEVERS: dict[str, tuple[dict[str, str], list[Callable[[Backbone], None]]]] = {
+    "none": ({}, []),
+    "checkpointing": (CHECKPOINTED, []),
+    "late sites": (LATE, []),
+    "late sites, checkpointing": (LATE | CHECKPOINTED, []),
+    "float8": ({}, [store_as_float8]),
+    "float8, checkpointing": (CHECKPOINTED, [store_as_float8]),
+    "torch.compile": ({}, [compiled]),
 }
-"""Whether learning is checkpointed, and what is done to the base first."""
+"""What is changed in the settings of learning, and what is done to the base first."""
 
 
 @dataclass
@@ -127,7 +130,7 @@ def make(backbone: Backbone, steps: int, motion: Motion | None) -> list[float]:
 
 def measure(backbone: Backbone, lever: str, learning_steps: int, making_steps: int, seconds: float) -> Row:
     """Fill a row; learning takes about `seconds` at most. A lack of memory is told in the row."""
-    checkpointing, preparations = LEVERS[lever]
+    changes, preparations = LEVERS[lever]
     for prepare in preparations:
         prepare(backbone)
     row = Row(backbone.name, lever, weight_bytes(backbone.denoiser) / GB)
@@ -135,7 +138,7 @@ def measure(backbone: Backbone, lever: str, learning_steps: int, making_steps: i
         steps=learning_steps + 1,
         noise_levels=1,
         preview_every=0,
-        checkpointing="on" if checkpointing else "off",
+        **{"checkpointing": "off", **changes},
     )
     motion = None
     try:

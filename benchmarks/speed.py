@@ -82,11 +82,9 @@ class Bench:
         return type(self.backbone)(replace(self.backbone.spec, **size), self.backbone.pipe)
 
 
-def steps_of(backbone: Backbone, clip: Clip, count: int, checkpointing: str = "off", levels: int = 2) -> Run:
+def steps_of(backbone: Backbone, clip: Clip, count: int, **changes: str) -> Run:
     """Return what takes one more learning step of an inversion each time it is called."""
-    settings = InversionSettings(
-        steps=count, noise_levels=levels, preview_every=0, checkpointing=checkpointing
-    )
+    settings = InversionSettings(**{"steps": count, "preview_every": 0, "checkpointing": "off", **changes})
     clip = fit(clip, backbone.frames, backbone.height, backbone.width, fps=backbone.fps)
     events: Iterator[Event] = invert(backbone, clip, settings)
     return lambda: next(event for event in events if isinstance(event, LossPoint))
@@ -126,10 +124,11 @@ def carrying(bench: Bench) -> None:
 
 
 def learning(bench: Bench) -> None:
-    """Compare a learning step with a bare forward of the same batch, and checkpointing with none."""
+    """Compare a learning step with a bare forward, late sites with all, checkpointing with none."""
     backbone, count = bench.backbone, bench.repeats + 1
     step = partial(steps_of, backbone, bench.clip, count)
     bench.compare("learning", {"a bare forward": forward(backbone, 2), "a learning step": step()})
+    bench.compare("sites that learn", {name: step(sites=name) for name in ("all", "late")})
 
     shape = (2, backbone.latent_channels, backbone.frames, *backbone.latent_size)
     latents, text = torch.zeros(shape, requires_grad=True), backbone.encode_text([PROMPT] * 2)

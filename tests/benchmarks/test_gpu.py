@@ -31,12 +31,13 @@ def test_every_base_has_a_small_one():
     assert SMALL.keys() == PIPELINES.keys() == gpu.BASES.keys()
 
 
+@pytest.mark.parametrize("lever", ["float8, checkpointing", "late sites"])
 @pytest.mark.parametrize("name", list(SMALL))
-def test_a_row_is_measured(name):
+def test_a_row_is_measured(name, lever):
     backbone = small(name)
     assert all(part.is_meta for network in backbone.others for part in network.parameters())
-    row = gpu.measure(backbone, "float8, checkpointing", learning_steps=2, making_steps=1, seconds=600)
-    assert (row.base, row.lever, row.error) == (name, "float8, checkpointing", "")
+    row = gpu.measure(backbone, lever, learning_steps=2, making_steps=1, seconds=600)
+    assert (row.base, row.lever, row.error) == (name, lever, "")
     assert (row.learning_steps, row.making_steps) == (2, 1)
     assert row.learning_s > 0 and row.bare_s > 0 and row.carrying_s > 0 and row.weights_gb > 0
     assert math.isnan(row.learning_peak_gb)
