@@ -74,7 +74,7 @@ INVERT = {
     "sites_choices": [
         ("Everywhere", "all"),
         ("Its second half", "late"),
-        ("Where frames see next ones", "local"),
+        ("Where frames look close by", "local"),
     ],
     "shuffle_looks": "Other looks at each step",
     "replay": "Backwards and shifted, too",
