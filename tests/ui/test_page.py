@@ -55,14 +55,14 @@ def test_an_empty_prompt_is_refused_in_a_line(opened):
     expect(page.get_by_text("Please say what the video should show.")).to_be_visible()
 
 
-def test_a_motion_is_learnt_stopped_saved_and_played(opened, studio):
+def test_a_motion_is_learnt_stopped_saved_and_played(opened, reload, studio):
     page = opened()
     tab(page, "Invert")
     page.locator("#invert-clips [data-name=free]").click()
     expect(page.locator("#invert-trim .strip")).to_be_visible()
     page.locator("#invert-learn").click()
     expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
-    page.reload()  # the job outlives the page, which takes it up again
+    reload(page)  # the job outlives the page, which takes it up again
     tab(page, "Invert")
     page.locator("#invert-keep").click()
     expect(page.locator("#invert-save")).to_be_visible(timeout=PATIENCE)
