@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds the package from its own folder
 
 from motion_studio.studio.events import Done, Event  # noqa: E402
-from motion_studio.toybox.judge import shifts, spread  # noqa: E402
+from motion_studio.toybox.judge import judge, shifts, spread  # noqa: E402
 from motion_studio.toybox.sample import HELD_OUT, sample_scene  # noqa: E402
 from motion_studio.toybox.world import Scene, render  # noqa: E402
 from motion_studio.video.clip import Clip  # noqa: E402
@@ -27,6 +28,8 @@ KINDS = {"object": ("free", "none"), "camera": ("still", "free"), "both": ("free
 """Kind of motion: the families of the object's and the camera's motion. None of them has a name."""
 LEAST = 0.03
 """Spread in widths below which a truth is too small to be a question."""
+SEEN = 0.95
+"""Least correlation that the judge must read from an exact rendering of a camera's curve."""
 
 
 def finish(events: Iterator[Event]):
@@ -46,7 +49,7 @@ def held_out(kind: str, number: int) -> list[Scene]:
     for scene in scenes:
         moves = kind == "camera" or spread(scene.things[0].path) > LEAST
         pans = kind == "object" or spread(shifts(scene.camera)) > LEAST
-        if moves and pans:
+        if moves and pans and shows_camera(scene, scene):
             found.append(scene)
         if len(found) == number:
             return found
@@ -54,15 +57,34 @@ def held_out(kind: str, number: int) -> list[Scene]:
 
 
 def other_looks(source: Scene, seed: int) -> Scene:
-    """Return a held-out scene whose colour, shape, ground and pattern all differ from the source's."""
+    """Return a held-out scene whose colour, shape, ground and pattern all differ from the source's.
+
+    Its ground shows the source's camera: along stripes none is seen to move, however well it came over.
+    """
     old, ground = source.things[0], source.ground
     for number in count(HELD_OUT + 900_000 + 1000 * seed):
         scene = sample_scene(number, move="still", camera="none")
         new = scene.things[0]
         same = new.colour == old.colour, new.shape == old.shape, scene.ground.colour == ground.colour
-        if not any(same) and scene.ground.pattern not in (ground.pattern, "plain"):
+        if any(same) or scene.ground.pattern in (ground.pattern, "plain"):
+            continue
+        if shows_camera(source, scene):
             return scene
     raise AssertionError("unreachable: seeds do not end")
+
+
+def exact(source: Scene, asked: Scene) -> Scene:
+    """Return the looks of `asked` in the motion of `source`: what a perfect clip would show."""
+    new = asked.things[0]
+    thing = replace(source.things[0], shape=new.shape, colour=new.colour)
+    return replace(asked, things=(thing,), camera=source.camera)
+
+
+def shows_camera(source: Scene, asked: Scene) -> bool:
+    """Whether the judge reads the source's camera, if it moves, from a perfect clip of what is asked for."""
+    if not np.any(source.camera):
+        return True
+    return judge(source, asked, render(exact(source, asked))).camera > SEEN
 
 
 def through_a_file(scene: Scene) -> Clip:

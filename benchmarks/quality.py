@@ -1,7 +1,8 @@
 """How well motions come over, and how little of the looks: `python benchmarks/quality.py`.
 
 Held-out clips whose motion has no name are learnt under each preset and played on prompts that ask for
-another colour, shape and ground; beside them three controls on the same prompts and seeds.
+another colour, shape and ground; beside them four controls on the same prompts and seeds, and what the same
+judge reads from an exact rendering of what was asked for: the best that any figure could be.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import KINDS, finish, held_out, markdown, other_looks, save, summary, through_a_file
+from common import KINDS, exact, finish, held_out, markdown, other_looks, save, summary, through_a_file
 from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
@@ -29,10 +30,12 @@ from motion_studio.studio.motion_file import write_motion
 from motion_studio.toybox.judge import judge
 from motion_studio.toybox.sample import caption
 from motion_studio.toybox.world import Scene, render
+from motion_studio.video.clip import Clip
 
 PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 """Another way to play the first preset's motions: as the paper does."""
-CONTROLS = ("no motion", "carried noise alone", "another clip's", "reversed")
+CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
+EXACT = "exact rendering"
 HEADER = ["", "object path", "worst tenth", "camera", "size object", "size camera", "colour", "shape"]
 HEADER += ["colour leak", "shape leak", "layout", "learning s", "making s"]
 
@@ -68,12 +71,21 @@ class Run:
         settings = self.backbone.spec.generation(asked, seed=number, **changes)
         began = time.perf_counter()
         made = finish(generate(self.backbone, settings, motion))
-        seconds = time.perf_counter() - began
-        verdict = judge(self.sources[number], self.asked[number], made)
-        times = {"learning": learning, "making": seconds}
-        self.rows.append(
-            {"condition": condition, "pair": number, "prompt": asked, **asdict(verdict), **times}
-        )
+        self.keep(condition, number, made, learning, time.perf_counter() - began)
+
+    def keep(
+        self,
+        condition: str,
+        number: int,
+        made: Clip,
+        learning: float = float("nan"),
+        making: float = float("nan"),
+    ) -> None:
+        """Judge a clip made for a pair and keep the figures."""
+        source, asked = self.sources[number], self.asked[number]
+        row = {"condition": condition, "pair": number, "prompt": caption(asked, motion=False)}
+        times = {"learning": learning, "making": making}
+        self.rows.append(row | asdict(judge(source, asked, made)) | times)
         if number % max(1, len(self.sources) // 6) == 0:
             self.clips.append(made)
             self.labels.append(f"{number} {condition}")
@@ -172,6 +184,7 @@ def main() -> None:
         print(table(run.rows), flush=True)
     first = motions["faithful" if "faithful" in motions else args.presets[0]]
     for number in tqdm(range(len(run.sources)), desc="controls"):
+        run.keep(EXACT, number, render(exact(run.sources[number], run.asked[number])))
         for condition, changes in PLAYED.items():
             run.play(condition, number, first[number], **changes)
         mine, other = first[number], first[(number + 1) % len(first)]

@@ -137,6 +137,10 @@ class GenerationSettings(Settings):
     play_until: float = 1.0
     """Share of the steps, from the first, in which the motion plays. The first place what moves; after them
     the prompt draws the ground anew, at some cost in the camera's motion."""
+    sync_until: float = 0.0
+    """Share of the steps, from the first, in which all frames show one ground, moved as the motion's camera
+    moves (synchronised diffusion, arXiv 2403.14370): the camera's motion without its ground. Whatever moves
+    besides the object is taken along; a camera at rest shares none."""
     looks: Literal["auto", "background", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
@@ -156,6 +160,7 @@ class GenerationSettings(Settings):
         "strength": (-10.0, 10.0),
         "guide_until": (0.0, 1.0),
         "play_until": (0.0, 1.0),
+        "sync_until": (0.0, 1.0),
         "carry": (0.0, 1.0),
         "noise_prior": (0.0, 1.0),
     }

@@ -51,6 +51,8 @@ class BaseSpec:
     """The share of the steps in which guidance leads to a motion too; measured for the toybox alone."""
     play_until: float = 1.0
     """The share of the steps in which a motion plays; measured for the toybox alone."""
+    sync_until: float = 0.0
+    """The share of the steps in which frames share one ground; measured for the toybox alone."""
     repo: str = ""
     """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
     revision: str | None = None
@@ -60,8 +62,8 @@ class BaseSpec:
 
     def generation(self, prompt: str, **changes: Any) -> GenerationSettings:
         """Return the settings that suit this base, but for `changes`."""
-        own = {name: getattr(self, name) for name in ("steps", "guidance", "guide_until", "play_until")}
-        return GenerationSettings(prompt, **{**own, **changes})
+        own = ("steps", "guidance", "guide_until", "play_until", "sync_until")
+        return GenerationSettings(prompt, **{**{name: getattr(self, name) for name in own}, **changes})
 
 
 # Of the toybox everything is measured, of the others nothing yet: `looks` is the paper's (arXiv 2403.20193),
@@ -81,6 +83,7 @@ BASES: dict[str, BaseSpec] = {
         sample_prompt="a red star on blue dots",
         guide_until=0.2,
         play_until=0.7,
+        sync_until=0.3,
         module="toybox",
         max_frames=64,
         repo=str(ASSETS / "toybox"),

@@ -168,6 +168,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--play-until", type=float, metavar="SHARE", help="share of the steps in which the motion plays"
     )
     parser.add_argument(
+        "--sync-until",
+        type=float,
+        metavar="SHARE",
+        help="share of the steps in which the frames show one ground, moved as the motion's camera moves",
+    )
+    parser.add_argument(
         "--carry",
         type=float,
         metavar="X",

@@ -30,6 +30,14 @@ def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([cos * x + sin * y, cos * y - sin * x], 1)
 
 
+def carried_along(camera: Tensor, places: Tensor) -> Tensor:
+    """Where ground at places (N, 2, H, W) of frame 0 is in each frame, (F, N, 2, H, W), as `carried_back`."""
+    dx, dy, zoom, roll = camera.T[:, :, None, None, None]
+    cos, sin = roll.cos() * zoom.exp(), roll.sin() * zoom.exp()
+    x, y = places[:, 0], places[:, 1]
+    return torch.stack([cos * x - sin * y + dx, sin * x + cos * y + dy], 2)
+
+
 def moving(camera: Tensor) -> float:
     """How much of the noise a camera's curve (F, 4) carries, 0 to 1: none at rest, all from `WHOLE` on.
 

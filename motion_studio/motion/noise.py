@@ -134,6 +134,13 @@ class NoiseProcess:
         """The x_0 and ε that an output at x_t means, t one number; InputError where it says nothing."""
         return OUTPUTS[self.prediction_type].read(x, output, *self._level(t, x))
 
+    def output(self, x: Tensor, clean: Tensor, t: float | Tensor) -> Tensor:
+        """The output that means this clean sample at x_t, as `read` reads it; InputError without noise."""
+        signal, spread = self._level(t, x)
+        if spread <= 0:
+            raise InputError("There is no noise: the sample is the clean one.")
+        return self.target(clean, (x - signal * clean) / spread, t)
+
     def moved(self, x: Tensor, output: Tensor, t: float | Tensor, to: float | Tensor) -> Tensor:
         """The sample at timestep `to`, x_0 and ε kept, towards less noise or more; raises as `read` does.
 

@@ -19,6 +19,7 @@ from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_time import Strength
+from motion_studio.motion.synchronised import SharedGround
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.video.clip import Clip
@@ -52,7 +53,8 @@ def generate(
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
     yield Progress(0, settings.steps, "Making the clip")
-    path = denoise(backbone, processors, latents, text, settings, cancel)
+    ground = shared_ground(shape, settings, motion)
+    path = denoise(backbone, processors, latents, text, settings, cancel, ground)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
         if preview_every and step % preview_every == 0 and step < settings.steps:
@@ -67,12 +69,33 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
     """
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(shape, generator=generator)
-    camera = None if motion is None else motion.camera()
-    if motion is None or camera is None:
+    camera, share = _camera(shape, settings, motion)
+    if motion is None or not (share := share * settings.carry * motion.info.carry):
         return noise
-    camera, strength = stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
-    share = settings.carry * motion.info.carry * strength * moving(camera)
-    return mix_prior(carried_noise(shape, camera, generator), noise, share) if share else noise
+    return mix_prior(carried_noise(shape, camera, generator), noise, share)
+
+
+def shared_ground(
+    shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None
+) -> SharedGround | None:
+    """What ground the frames of latents of that shape share; None where the motion's camera is at rest."""
+    camera, share = _camera(shape, settings, motion)
+    if motion is None or not share or not settings.sync_until:
+        return None
+    path = motion.path()
+    path = None if path is None else stretched(path, shape[2])
+    return SharedGround(camera, path, motion.info.extent, *shape[3:], share)
+
+
+def _camera(
+    shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None
+) -> tuple[Tensor, float]:
+    """The curve (N, 4) of the motion's camera, and how far it is to be followed, 0 to 1."""
+    camera = None if motion is None else motion.camera()
+    if camera is None:
+        return torch.zeros(shape[2], 4), 0.0
+    camera = stretched(camera, shape[2])
+    return camera, min(1.0, max(0.0, settings.strength)) * moving(camera)
 
 
 def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:
@@ -97,17 +120,18 @@ def denoise(
     text: Tensor,
     settings: GenerationSettings,
     cancel: threading.Event | None = None,
+    ground: SharedGround | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """From noise (1, C, N, h, w) to latents, a step at a time: (step, latents, clean latents predicted).
 
     `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598):
     v = n + s (p - n), with n without the motion in the first steps (`guide_until`), and both without it in
-    the last (`play_until`). The model carries a motion only within a step: another job may come between.
+    the last (`play_until`). In the first, too, what is predicted has its `ground` shared (`sync_until`). The
+    model carries a motion only within a step: another job may come between.
     """
     scheduler = backbone.scheduler(settings.steps)
-    guided, played = (
-        round(share * len(scheduler.timesteps)) for share in (settings.guide_until, settings.play_until)
-    )
+    ends = settings.guide_until, settings.play_until, settings.sync_until if ground else 0
+    guided, played, shared = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -118,6 +142,9 @@ def denoise(
         apart = bool(carried) and step <= guided
         output = _guided(backbone, carried, apart, scaled, t, text, settings.guidance)
         clean, _ = backbone.process.read(scaled, output, t)
+        if step <= shared:
+            clean = ground(clean)
+            output = backbone.process.output(scaled, clean, t)
         latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean
 

@@ -26,7 +26,7 @@ from motion_studio.motion.losses import loss_named
 from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
-from motion_studio.studio.generate import check, denoise, first_noise
+from motion_studio.studio.generate import check, denoise, first_noise, shared_ground
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.tracks import Seen, see
 
@@ -177,8 +177,9 @@ class _Learner:
         text = backbone.encode_text(["", prompt])
         processors = backbone.processors(motion)
         settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS, seed=self.settings.seed)
-        noise = first_noise(tuple(self.latents[:1].shape), settings, motion)
-        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel)
+        shape = tuple(self.latents[:1].shape)
+        noise, ground = first_noise(shape, settings, motion), shared_ground(shape, settings, motion)
+        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel, ground)
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)
 

@@ -65,7 +65,11 @@ class GenerateTab:
                 guidance = gr.Slider(
                     1, 12, self.spec.guidance, step=0.5, label=WORDS["guidance"], min_width=140
                 )
-            carry = gr.Slider(0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"])
+            with gr.Row():
+                sync_until = self._share("sync_until")
+                carry = gr.Slider(
+                    0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"], min_width=140
+                )
             noise_prior = gr.Slider(
                 0, 1, 0, step=0.05, label=WORDS["noise_prior"], info=WORDS["noise_prior_info"]
             )
@@ -79,6 +83,7 @@ class GenerateTab:
             "strength": strength,
             "guide_until": guide_until,
             "play_until": play_until,
+            "sync_until": sync_until,
             "carry": carry,
             "looks": looks,
             "motion_type": motion_type,

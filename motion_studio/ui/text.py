@@ -111,6 +111,8 @@ GENERATE = {
     "guide_until_info": "Share of the steps in which guidance strengthens the motion, too.",
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
+    "sync_until": "One ground until",
+    "sync_until_info": "Share of the steps that hold the ground together as the motion's camera moves.",
     "carry": "Carried noise",
     "carry_info": "How much of its noise the motion's camera carries along.",
     "seed": "Seed",

@@ -102,6 +102,19 @@ def test_zero_signal_at_the_last_step(clean, noise):
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
+def test_an_output_is_found_for_a_clean_sample(kind, clean, noise):
+    one = process(kind)
+    x = one.noisy(clean, noise, 431)
+    torch.testing.assert_close(one.output(x, clean, 431), one.target(clean, noise, 431), atol=1e-4, rtol=1e-4)
+    other = torch.randn_like(clean)
+    for t in (431, torch.tensor(431)):
+        found, _ = one.read(x, one.output(x, other, t), t)
+        torch.testing.assert_close(found, other, atol=1e-4, rtol=1e-4)
+    with pytest.raises(InputError, match="no noise"):
+        NoiseProcess(Flow(), "flow_prediction").output(clean, clean, 0)
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
 def test_there_and_back_with_the_same_direction(kind, clean, noise):
     one = process(kind)
     later = one.moved(one.noisy(clean, noise, 100), one.target(clean, noise, 100), 100, 700)

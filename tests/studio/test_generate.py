@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,15 @@ from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, Sett
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Preview, Progress
-from motion_studio.studio.generate import _inverted, denoise, first_noise, generate, played, recipe
+from motion_studio.studio.generate import (
+    _inverted,
+    denoise,
+    first_noise,
+    generate,
+    played,
+    recipe,
+    shared_ground,
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +128,35 @@ def test_guidance_leads_to_the_motion_too_until_its_end(backbone, motion):
     alone = made(backbone, settings(guidance=1.0), motion)
     assert torch.equal(made(backbone, settings(guidance=1.0, guide_until=1.0), motion), alone)
     assert torch.equal(made(backbone, settings(guide_until=1.0)), made(backbone, settings()))
+
+
+def test_frames_share_a_ground_until_its_end(backbone, motion):
+    panning = torch.zeros(4, 4)
+    panning[:, 0] = torch.linspace(0, 0.5, 4)
+    still, pan = (motion.replace_info(camera=rows) for rows in ([[0.0] * 4] * 4, panning.tolist()))
+    shape, on = (1, 4, 4, 8, 8), settings(sync_until=0.34)
+    for given, one in (
+        (on, None),
+        (on, motion),  # no curve is known
+        (on, still),
+        (settings(), pan),
+        (settings(sync_until=0.34, strength=0), pan),
+        (settings(sync_until=0.34, strength=-1), pan),
+    ):
+        assert shared_ground(shape, given, one) is None
+        assert torch.equal(made(backbone, given, one), made(backbone, replace(given, sync_until=0.0), one))
+    assert shared_ground(shape, settings(sync_until=1.0, strength=0.5), pan).share == 0.5
+    first, more = made(backbone, on, pan), made(backbone, settings(sync_until=0.67), pan)
+    assert not any(torch.equal(a, b) for a, b in ((first, more), (first, made(backbone, settings(), pan))))
+    assert torch.equal(made(backbone, settings(sync_until=0.4), pan), first)  # one step of three
+    assert made(backbone, settings(sync_until=0.34, frames=6), pan).shape[0] == 6
+
+    ground = shared_ground(shape, settings(sync_until=1.0), pan)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    text = backbone.encode_text(["", "a red ball"])
+    for _, latents, clean in denoise(backbone, {}, noise, text, settings(sync_until=1.0), None, ground):  # noqa: B007
+        assert not torch.allclose(clean[:, :, 0], clean[:, :, 1])
+    assert torch.allclose(latents, clean, atol=1e-4)  # the scheduler goes where the shared ground is
 
 
 def test_noise_is_carried_by_a_camera_that_moves(backbone, motion):

@@ -1,0 +1,51 @@
+"""Frames that agree on the ground they show: what they predict is averaged along the camera's curve."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from motion_studio.errors import InputError
+from motion_studio.motion.background import disc
+from motion_studio.motion.carried import carried_along, carried_back
+
+UNSEEN = 0.2
+"""Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
+
+
+class SharedGround:
+    """The one ground that all frames of a clip show, each as a camera's curve (F, 4) says.
+
+    A model holds grounds still: which way one goes must be settled in all frames at once. Averaging the clean
+    latents predicted for all frames, where the curve puts the same piece of ground, settles it, whatever is
+    drawn there (synchronised diffusion, Kim et al., arXiv 2403.14370: its instances are frames here, its
+    canonical space frame 0's plane). A disc of radius `extent` about the object's `path` (F, 2), both in
+    widths, is left as it is. `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of
+    other shapes.
+    """
+
+    def __init__(
+        self, camera: Tensor, path: Tensor | None, extent: float, height: int, width: int, share: float = 1.0
+    ) -> None:
+        if camera.ndim != 2 or camera.shape[1] != 4 or (path is not None and path.shape != (len(camera), 2)):
+            shapes = f"{tuple(camera.shape)} and {None if path is None else tuple(path.shape)}"
+            raise InputError(f"The camera and the path have shapes {shapes}; (F, 4) and (F, 2) are allowed.")
+        self.share = share
+        self.bare = torch.ones(len(camera), height, width)
+        if path is not None:
+            self.bare -= disc(path, extent or UNSEEN, (height, width))
+        places = carried_along(camera, carried_back(camera, height, width))
+        self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
+
+    def __call__(self, clean: Tensor) -> Tensor:
+        """The clean latents (1, C, F, h, w) with the ground that they share in every frame."""
+        frames = clean[0].transpose(0, 1)
+        bare = self.bare[:, None].to(frames)
+        seen = frames.new_zeros(len(frames), frames.shape[1] + 1, *frames.shape[2:])
+        for frame, free, places in zip(frames, bare, self.places.to(frames), strict=True):
+            shown = torch.cat([frame * free, free])[None].expand(len(frames), -1, -1, -1)
+            seen += grid_sample(shown, places, align_corners=False)
+        times = seen[:, -1:]
+        ground = seen[:, :-1] / times.clamp(min=0.5)
+        return torch.lerp(frames, ground, self.share * bare * (times > 0.5)).transpose(0, 1)[None]
