@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from common import finish, held_out, markdown, other_looks, save, summary, through_a_file
+from common import LEAST, finish, held_out, markdown, other_looks, save, summary, through_a_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -91,9 +91,9 @@ def one(bench: Bench) -> list[dict]:
     for label, values in tqdm(ONE.items(), desc="operations"):
         operation = operation_from_json(values)
         for number, motion in enumerate(bench.motions):
-            rows.append(
-                bench.play(number, operation.apply(motion), operation.apply_path(bench.paths[number]), label)
-            )
+            truth = operation.apply_path(bench.paths[number])
+            if spread(truth.numpy()) > LEAST:  # half of a small motion is no question
+                rows.append(bench.play(number, operation.apply(motion), truth, label))
     return rows
 
 
@@ -141,8 +141,9 @@ def table(rows: list[dict]) -> str:
     for label in dict.fromkeys(row["operation"] for row in rows):
         mine = [row for row in rows if row["operation"] == label]
         figures = [("correlation", 0.5), ("correlation", 0.1), ("size", 0.5), ("offset", 0.5)]
-        lines.append([label, *(f"{summary([row[key] for row in mine], q):.2f}" for key, q in figures)])
-    return markdown(["operation", "correlation", "worst tenth", "size", "offset (widths)"], lines)
+        values = (f"{summary([row[key] for row in mine], q):.2f}" for key, q in figures)
+        lines.append([label, str(len(mine)), *values])
+    return markdown(["operation", "clips", "correlation", "worst tenth", "size", "offset (widths)"], lines)
 
 
 def main() -> None:

@@ -165,17 +165,19 @@ def refill(pipe: AnimateDiffPipeline, folder: Path) -> None:
         (file,) = (folder / part).glob("*.safetensors")
         weights = load_file(file)
         if part == "text_encoder":
-            known, new = (
-                CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab(),
-                pipe.tokenizer.get_vocab(),
-            )
-            table = pipe.text_encoder.get_input_embeddings().weight.detach().clone()
             (name,) = (key for key in weights if key.endswith("token_embedding.weight"))
-            for token, index in new.items():
-                if token in known:
-                    table[index] = weights[name][known[token]]
-            weights[name] = table
+            known = CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
+            weights[name] = _by_word(pipe, known, weights[name])
         getattr(pipe, part).load_state_dict(weights)
+
+
+def _by_word(pipe: AnimateDiffPipeline, known: dict[str, int], vectors: Tensor) -> Tensor:
+    """The pipeline's table of word vectors, with those of the words that are known taken from `vectors`."""
+    table = pipe.text_encoder.get_input_embeddings().weight.detach().clone()
+    for word, index in pipe.tokenizer.get_vocab().items():
+        if word in known:
+            table[index] = vectors[known[word]]
+    return table
 
 
 def plain_attention(unet: UNetMotionModel) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from motion_studio.motion.looks import shuffle_looks
-from motion_studio.toybox.sample import HELD_OUT, caption, nameable, sample_scene
+from motion_studio.toybox.sample import HELD_OUT, caption, nameable, pick, sample_scene
 from motion_studio.toybox.world import mask, render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
@@ -51,11 +51,6 @@ def drill_clip(seed: int) -> tuple[Tensor, str, Tensor]:
     return render(scene).frames, caption(scene), torch.from_numpy(mask(scene, 16))
 
 
-def _lesson(rng: np.random.Generator) -> str:
-    shares = np.array(list(TAUGHT.values()))
-    return str(rng.choice(list(TAUGHT), p=shares / shares.sum()))
-
-
 def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
 
@@ -64,7 +59,7 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     """
     rng = np.random.default_rng([seed, 1])
     if kind == "lesson":
-        scene = sample_scene(seed, move=_lesson(rng), camera="none")
+        scene = sample_scene(seed, move=pick(TAUGHT, rng), camera="none")
     elif kind == "filmed":
         scene = sample_scene(seed, move="still", camera=str(rng.choice(FILMED)))
     else:
@@ -100,7 +95,7 @@ class Clips(Dataset):
         rng = np.random.default_rng([self.seed, index])
         seed, kind = int(rng.integers(HELD_OUT)), self.kind
         if kind == "lesson":
-            kind = str(rng.choice(list(LESSON), p=list(LESSON.values())))
+            kind = pick(LESSON, rng)
         frames, text, cover = drill_clip(seed) if kind == "drill" else training_clip(seed, kind)
         return (frames * 255).round().byte(), text, cover
 

@@ -17,10 +17,14 @@ _MARGIN = 0.15
 _TRIES = 40
 
 
-def _pick(table: dict, rng: Rng) -> str:
-    names = list(table)
-    shares = np.array([table[name][1] for name in names])
-    return names[rng.choice(len(names), p=shares / shares.sum())]
+def pick(shares: dict[str, float], rng: Rng) -> str:
+    """Return one of the names, each as often as its share of all shares."""
+    weights = np.array(list(shares.values()), float)
+    return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
+
+
+def _family(table: dict, rng: Rng) -> str:
+    return pick({name: share for name, (_, share) in table.items()}, rng)
 
 
 def _place(offset: np.ndarray, camera: np.ndarray, rng: Rng) -> np.ndarray | None:
@@ -54,7 +58,7 @@ def sample_scene(
         two: in [0, 1].
     """
     rng = np.random.default_rng(seed)
-    family = camera or _pick(CAMERAS, rng)
+    family = camera or _family(CAMERAS, rng)
     plain = rng.uniform() < PLAIN
     pattern = "plain" if plain else str(rng.choice(PATTERNS[1:]))
     ground = Ground(str(rng.choice(GROUNDS)), pattern, int(rng.integers(2**31)))
@@ -74,7 +78,7 @@ def sample_scene(
 
 
 def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing | None:
-    family = move or _pick(MOVES, rng)
+    family = move or _family(MOVES, rng)
     shapes = [s for s in SHAPES if family != "spin" or SYMMETRY[s]]
     drawn = MOVES[family][0](len(camera), rng)
     path = _place(drawn.path, camera, rng)

@@ -1,0 +1,42 @@
+"""The benchmarks ask only what their own judge can see: perfect clips are read as perfect."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import common  # noqa: E402
+
+from motion_studio.toybox.judge import judge  # noqa: E402
+from motion_studio.toybox.world import Ground, render  # noqa: E402
+
+
+@pytest.mark.parametrize("kind", list(common.KINDS))
+def test_a_perfect_clip_is_read_as_one(kind):
+    for number, source in enumerate(common.held_out(kind, 3)):
+        asked = common.other_looks(source, number)
+        verdict = judge(source, asked, render(common.exact(source, asked)))
+        if kind == "object":
+            assert np.isnan(verdict.camera)
+        else:
+            assert verdict.camera > common.SEEN and verdict.camera_size == pytest.approx(1, abs=0.05)
+        assert verdict.path > 0.99 and verdict.path_size == pytest.approx(1, abs=0.05)
+        assert verdict.colour and verdict.shape and not verdict.colour_leak and not verdict.shape_leak
+        assert abs(verdict.layout) < 0.3
+
+
+def test_what_moves_along_stripes_is_not_asked_about():
+    source = common.held_out("camera", 1)[0]
+    asked = common.other_looks(source, 0)
+    assert common.shows_camera(source, asked)
+    grounds = [Ground(asked.ground.colour, "stripes", seed) for seed in range(12)]
+    shown = [common.shows_camera(source, replace(asked, ground=ground)) for ground in grounds]
+    assert not all(shown)
+    still = common.held_out("object", 1)[0]
+    assert common.shows_camera(still, replace(asked, ground=grounds[0]))
