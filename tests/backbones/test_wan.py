@@ -21,7 +21,7 @@ from motion_studio.motion.operations_time import Reverse
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio import invert as module
 from motion_studio.studio.events import Done, LossPoint, Preview
-from motion_studio.studio.generate import _inverted, denoise, generate
+from motion_studio.studio.generate import _inverted, denoise, generate, shared_ground
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import read_motion, write_motion
 from motion_studio.video.clip import Clip
@@ -190,6 +190,22 @@ def test_the_noise_prior_is_the_flow_backwards(backbone):
     assert not torch.equal(made(backbone, motion, reference, noise_prior=0.5), made(backbone, motion))
     with pytest.raises(InputError, match="one shape"):
         made(backbone, motion, reference, noise_prior=0.5, frames=5)
+
+
+def test_latent_frames_share_a_ground(backbone):
+    """Under a scheduler of several steps the clean samples that it remembers are the shared ones."""
+    pan = [[0.0] * 4, [0.25, 0, 0, 0], [0.5, 0, 0, 0]]
+    motion = some_motion(backbone).replace_info(camera=pan, path=[[0.5, 0.5]] * N, extent=0.1)
+    shape, on = (1, 4, N, 4, 4), GenerationSettings("", guidance=1.0, steps=4, sync_until=1.0)
+    ground = shared_ground(shape, on, motion)
+    noise, text = torch.randn(shape), backbone.encode_text(["", ""])
+    *_, (_, latents, clean) = denoise(backbone, {}, noise, text, on, None, ground)
+    assert torch.allclose(clean, latents, atol=0.02)  # as without, see above
+    *_, (_, _, alone) = denoise(backbone, {}, noise, text, on)
+    # One cell a frame to the right: the ground beside the object is the same in both.
+    assert torch.allclose(clean[..., 1, 0, :-1], clean[..., 2, 0, 1:], atol=1e-3)
+    assert not torch.allclose(alone[..., 1, 0, :-1], alone[..., 2, 0, 1:], atol=0.1)
+    assert not torch.equal(made(backbone, motion, sync_until=0.5), made(backbone, motion))
 
 
 def test_euler_steps_are_ours(backbone):
