@@ -112,7 +112,7 @@ GENERATE = {
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
     "sync_until": "One ground until",
-    "sync_until_info": "Share of the steps that hold the ground together as the motion's camera moves.",
+    "sync_until_info": "Share of the steps in which the camera moves one ground.",
     "carry": "Carried noise",
     "carry_info": "How much of its noise the motion's camera carries along.",
     "seed": "Seed",
