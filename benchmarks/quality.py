@@ -33,7 +33,7 @@ from motion_studio.toybox.world import Scene, render
 from motion_studio.video.clip import Clip
 
 PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
-"""Another way to play the first preset's motions: to the end, with guidance that leads to the prompt alone."""
+"""Another way to play the first preset's motions: to the end, guidance leading to the prompt alone."""
 CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
 EXACT = "exact rendering"
 HEADER = ["", "object path", "worst tenth", "camera", "size object", "size camera", "colour", "shape"]
