@@ -26,10 +26,10 @@ from motion_studio.motion.operations_time import Reverse
 from motion_studio.settings import FIGURES, GenerationSettings, preset
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
-from motion_studio.studio.motion_file import write_motion
+from motion_studio.studio.motion_file import read_motion, write_motion
 from motion_studio.toybox.judge import judge
 from motion_studio.toybox.sample import caption
-from motion_studio.toybox.world import Scene, render
+from motion_studio.toybox.world import render
 from motion_studio.video.clip import Clip
 
 PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
@@ -43,20 +43,31 @@ HEADER += ["colour leak", "shape leak", "layout", "learning s", "making s"]
 class Run:
     """One base model, its scenes, and everything measured so far."""
 
-    def __init__(self, backbone: Backbone, pairs: int) -> None:
+    def __init__(self, backbone: Backbone, pairs: int, motions: Path) -> None:
         self.backbone = backbone
+        self.motions = motions
         each = [held_out(kind, pairs // 3) for kind in KINDS]
         self.sources = [scene for group in each for scene in group]
         self.asked = [other_looks(scene, number) for number, scene in enumerate(self.sources)]
         self.rows: list[dict] = []
         self.clips, self.labels = [], []
 
-    def learn(self, name: str, scene: Scene) -> tuple[Motion, float]:
-        """Learn a scene's motion under a preset; return it and the seconds it took."""
+    def learn(self, name: str, number: int) -> tuple[Motion, float]:
+        """Return a pair's motion under a preset, kept or learnt now, and the seconds that learning took."""
+        scene, settings = self.sources[number], preset(name)
+        file = self.motions / f"{name}-{number}.safetensors"
+        if file.exists():
+            motion = read_motion(file)
+            info = motion.info
+            same = info.settings == settings.to_json() and info.base_hash == self.backbone.weights_hash
+            if same and info.prompt == caption(scene, motion=False):
+                return motion, info.report["learning_s"]
         clip = through_a_file(scene)
         began = time.perf_counter()
-        motion = finish(invert(self.backbone, clip, preset(name), caption(scene, motion=False)))
-        return motion, time.perf_counter() - began
+        motion = finish(invert(self.backbone, clip, settings, caption(scene, motion=False)))
+        seconds = time.perf_counter() - began
+        motion = motion.replace_info(report=motion.info.report | {"learning_s": seconds})
+        return write_motion(file, motion), seconds
 
     def play(
         self,
@@ -169,16 +180,22 @@ def main() -> None:
     parser.add_argument("--base", default="toybox")
     parser.add_argument("--publish", action="store_true", help=f"write {FIGURES.name} for the studio to show")
     parser.add_argument("--out", type=Path, default=Path("out/quality"))
+    parser.add_argument("--motions", type=Path, help="keep motions here, and take what is here")
     args = parser.parse_args()
-    run = Run(load(args.base), args.pairs)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(args, Run(load(args.base), args.pairs, args.motions or Path(folder)))
+
+
+def measure(args: argparse.Namespace, run: Run) -> None:
+    """Learn, play, judge; save the figures and publish them if asked for."""
     for number, scene in enumerate(run.sources[:: max(1, args.pairs // 6)]):
         run.clips.append(render(scene))
         run.labels.append(f"source {number}")
     motions: dict[str, list[Motion]] = {}
     for name in args.presets:
         motions[name] = []
-        for number, scene in enumerate(tqdm(run.sources, desc=name)):
-            motion, seconds = run.learn(name, scene)
+        for number in tqdm(range(len(run.sources)), desc=name):
+            motion, seconds = run.learn(name, number)
             motions[name].append(motion)
             run.play(name, number, motion, seconds)
         print(table(run.rows), flush=True)
