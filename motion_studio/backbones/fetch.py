@@ -1,14 +1,18 @@
-"""Fetch a base model's files from the Hugging Face Hub: with progress, file by file, until told to stop."""
+"""Fetch a base model's files from the Hugging Face Hub: with progress, until a stop, on after it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
+from huggingface_hub.errors import HTTPError  # of whichever HTTP library it stands on
+from huggingface_hub.file_download import DryRunFileInfo, http_get
+from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from tqdm import tqdm
 
 from motion_studio.backbones.hub import INDEX, USED, on_disk, repo_and_file, why_not
@@ -18,6 +22,8 @@ from motion_studio.errors import Cancelled, InputError
 KINDS = ("json", "txt", "model", "safetensors")
 VARIANTS = ["*.fp16.*", "*.bf16.*", "*.non_ema.*"]
 """Second copies of the same weights, which are not loaded here."""
+LARGE = 16 << 20
+"""Bytes from which a file's part is kept at a stop; smaller ones begin again."""
 LOOK_SECONDS = 0.3
 
 
@@ -29,14 +35,13 @@ def is_here(spec: BaseSpec) -> bool:
 def fetch(spec: BaseSpec, cancel: threading.Event) -> Iterator[tuple[int, int]]:
     """Fetch what is missing of a base model; yields (bytes fetched, bytes to fetch) now and then.
 
-    Ends at once where nothing is missing. Files that came whole before a stop are kept, and the next
-    call fetches the rest; huggingface_hub keeps no part of a file.
+    Ends at once where nothing is missing. What came before a stop is kept; the next call fetches the rest.
     Raises InputError when files cannot be had, Cancelled soon after `cancel` is set.
     """
     wanted = [] if is_here(spec) else [source for source in _sources(spec) if not Path(source[0]).is_dir()]
     try:
         yield from _fetched(wanted, cancel)
-    except OSError as error:
+    except (OSError, HTTPError) as error:
         raise InputError(why_not(spec.name, [source[:2] for source in wanted], error)) from error
 
 
@@ -47,21 +52,56 @@ def _fetched(
         {"repo_id": repo, "revision": revision, "allow_patterns": files, "ignore_patterns": VARIANTS}
         for repo, revision, files in wanted
     ]
-    plan = [snapshot_download(**source, dry_run=True) for source in how]
-    total = sum(info.file_size for infos in plan for info in infos if info.will_download)
+    plan = [(source, snapshot_download(**source, dry_run=True)) for source in how]
+    steps: list[tuple[int, Callable[..., Any]]] = []
+    for source, infos in plan:
+        missing = [info for info in infos if info.will_download]
+        large = [info for info in missing if info.file_size >= LARGE]
+        steps += [(info.file_size, partial(_large, source["repo_id"], info)) for info in large]
+        small = sum(info.file_size for info in missing if info.file_size < LARGE)
+        steps.append((small, partial(snapshot_download, **source)))
+    total = sum(size for size, _ in steps)
     done, left = 0, threading.Event()
     try:
-        for source, infos in zip(how, plan, strict=True):
+        for size, step in steps:
             bars: list[tqdm] = []
             with ThreadPoolExecutor(1) as pool:
-                task = pool.submit(snapshot_download, **source, tqdm_class=_bar(bars, cancel, left))
+                task = pool.submit(step, tqdm_class=_bar(bars, cancel, left))
                 while not task.done():
                     wait([task], LOOK_SECONDS)
                     yield min(total, done + max((int(bar.n) for bar in bars), default=0)), total
                 task.result()
-            done += sum(info.file_size for info in infos if info.will_download)
+            done += size
     finally:
         left.set()
+
+
+def _large(repo: str, info: DryRunFileInfo, tqdm_class: type[tqdm]) -> None:
+    """Fetch a large file to its place in the Hub's cache, on from where a stop left it.
+
+    huggingface_hub begins a file anew after a stop; it finds this one by its hash and only links it.
+    """
+    url = hf_hub_url(repo, info.filename, revision=info.commit_hash)
+    etag = get_hf_file_metadata(url).etag
+    place = Path(info.local_path).parents[info.filename.count("/") + 2] / "blobs" / etag
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{etag}.incomplete")
+    with WeakFileLock(place.with_name(f"{etag}.lock")):
+        if place.exists():
+            return
+        with part.open("ab") as file:
+            if file.tell() > info.file_size:
+                file.seek(file.truncate(0))
+            have, headers = file.tell(), build_hf_headers(headers={"Accept-Encoding": "identity"})
+            http_get(
+                url,
+                file,
+                resume_size=have,
+                headers=headers,
+                expected_size=info.file_size,
+                tqdm_class=tqdm_class,
+            )
+        part.replace(place)
 
 
 def _bar(bars: list[tqdm], *stops: threading.Event) -> type[tqdm]:
@@ -78,7 +118,7 @@ def _bar(bars: list[tqdm], *stops: threading.Event) -> type[tqdm]:
 
         def update(self, n: float | None = 1) -> bool | None:
             if any(stop.is_set() for stop in stops):
-                raise Cancelled("stopped while fetching; files that came whole are kept")
+                raise Cancelled("stopped while fetching; what came is kept")
             return super().update(n)
 
     return Bar

@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 from safetensors.torch import load_file, save_file
 from tiny import tiny_pipeline
 
+from motion_studio.backbones import fetch as fetching
 from motion_studio.backbones.fetch import fetch, is_here
 from motion_studio.backbones.registry import BASES, load
 from motion_studio.errors import Cancelled, InputError
@@ -131,7 +132,9 @@ def test_what_is_here_asks_nobody(hub):
     assert hub.asked == []
 
 
-def test_a_stopped_fetch_keeps_the_files_that_came_whole(hub, files, monkeypatch):
+@pytest.mark.parametrize("parts_kept", [False, True])
+def test_a_stopped_fetch_keeps_what_came(hub, files, monkeypatch, parts_kept):
+    monkeypatch.setattr(fetching, "LARGE", PADDING if parts_kept else 2**30)
     cancel, write = threading.Event(), _Answer.say
     missing = (files / BIG).stat().st_size - PADDING // 2
 
@@ -150,17 +153,52 @@ def test_a_stopped_fetch_keeps_the_files_that_came_whole(hub, files, monkeypatch
         write(self, body, *args)
 
     monkeypatch.setattr(_Answer, "say", slow)
-    with pytest.raises(Cancelled, match="files that came whole are kept"):
+    with pytest.raises(Cancelled, match="what came is kept"):
         for done, total in fetch(SPEC, cancel):
-            if done >= total - missing - 2**16:
+            if done >= (PADDING // 2 if parts_kept else total - missing) - 2**16:
                 cancel.set()
     assert not is_here(SPEC)
     monkeypatch.setattr(_Answer, "say", write)
     hub.asked.clear()
     list(fetch(SPEC, threading.Event()))
     assert is_here(SPEC)
-    again = {name for name, _ in hub.asked}
-    assert BIG in again and "unet/diffusion_pytorch_model.safetensors" not in again
+    again = dict(hub.asked)
+    assert again[BIG] >= PADDING // 4 if parts_kept else again[BIG] == 0
+    assert parts_kept or "unet/diffusion_pytorch_model.safetensors" not in again
+    assert Path(hf_hub_download(REPO, BIG)).read_bytes() == (files / BIG).read_bytes()
+    assert not list(
+        (Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}").rglob("*.incomplete")
+    )
+
+
+def test_a_part_that_is_too_long_is_begun_anew(hub, files, monkeypatch):
+    monkeypatch.setattr(fetching, "LARGE", PADDING)
+    blobs = Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{oid(files / BIG)}.incomplete").write_bytes(b"x" * (PADDING * 2))
+    list(fetch(SPEC, threading.Event()))
+    assert dict(hub.asked)[BIG] == 0
+    assert Path(hf_hub_download(REPO, BIG)).read_bytes() == (files / BIG).read_bytes()
+
+
+def test_a_network_that_breaks_off_is_one_line(hub, monkeypatch):
+    write = _Answer.say
+
+    def broken(self, body: bytes, *args: object) -> None:
+        if self.path.endswith(BIG) and self.command == "GET":
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Length", str(PADDING))
+            self.end_headers()
+            return
+        write(self, body, *args)
+
+    monkeypatch.setattr(_Answer, "say", broken)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)  # between its attempts
+    monkeypatch.setattr(fetching, "LARGE", PADDING)
+    with pytest.raises(InputError, match="someone/tiny") as caught:
+        list(fetch(SPEC, threading.Event()))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_base_that_is_not_there_is_one_line(hub):
