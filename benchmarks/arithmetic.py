@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
-from motion_studio.motion.arithmetic import blend, operation_from_json, then
+from motion_studio.motion.arithmetic import blend, blend_path, operation_from_json, shifts_together, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
+from motion_studio.motion.operations_place import Along
 from motion_studio.motion.operations_time import Strength
 from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
@@ -45,6 +46,8 @@ ONE = {
     "amplitude 1.4": {"op": "amplitude", "factor": 1.4},
 }
 """Operations on one motion; `as learnt` is the control that the others are measured against."""
+TWO = {"A / 2 + B / 2": (0.5, 0.5), "A + B / 2": (1.0, 0.5)}
+"""Weighted sums; the path that they should follow is the weighted mean."""
 STRENGTHS = (-1.0, -0.5, 0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
@@ -98,7 +101,7 @@ def one(bench: Bench) -> list[dict]:
 
 
 def several(bench: Bench) -> list[dict]:
-    """Play A then B, and halves of A and B together."""
+    """Play A then B, and weighted sums of A and B: as they are, and both moved to the path of their mean."""
     rows, count = [], len(bench.motions)
     middle = bench.backbone.frames // 2
     for number in tqdm(range(count), desc="pairs"):
@@ -107,7 +110,17 @@ def several(bench: Bench) -> list[dict]:
         joined = torch.cat([pa[:middle], pb[: len(pa) - middle] - pb[0] + pa[middle]])
         if joined.min() > 0.08 and joined.max() < 0.92:  # what leaves the picture cannot be read
             rows.append(bench.play(number, then(a, b, middle, join=True), joined, "A then B"))
-        rows.append(bench.play(number, blend([(a, 0.5), (b, 0.5)]), (pa + pb) / 2, "A / 2 + B / 2"))
+        for label, weights in TWO.items():
+            terms = [(a, weights[0]), (b, weights[1])]
+            way = blend_path([(pa, weights[0]), (pb, weights[1])])
+            if spread(way.numpy()) <= LEAST:
+                continue
+            rows.append(bench.play(number, blend(terms), way, label))
+            shifts = shifts_together([(motion.path(), weight) for motion, weight in terms])
+            moved = [
+                (Along(shift).apply(motion), w) for (motion, w), shift in zip(terms, shifts, strict=True)
+            ]
+            rows.append(bench.play(number, blend(moved), way, f"{label}, together"))
     return rows
 
 

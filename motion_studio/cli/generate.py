@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from motion_studio.cli.inputs import changed, motion_path, output, weighted
+from motion_studio.cli.inputs import changed, output, tracks, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.studio.library import Library, shown_scale
 from motion_studio.studio.manager import Manager
-from motion_studio.studio.mix import Mix, Track
+from motion_studio.studio.mix import Mix
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.video.clip import Clip
@@ -29,6 +29,7 @@ NOT_WITH_RECIPE = (
     "sync_until",
     "carry",
     "frames",
+    "together",
     "motion_type",
     "noise_prior",
 )
@@ -49,13 +50,7 @@ def generate(arguments: argparse.Namespace) -> None:
 def _new(arguments: argparse.Namespace) -> Render:
     if arguments.prompt is None:
         raise InputError("generate needs --prompt, or --recipe with a video of the studio.")
-    tracks, paths = [], {}
-    for source, weight in map(weighted, arguments.motions):
-        path = motion_path(source, arguments.data)
-        # The recipe holds names only, never where this machine keeps its files.
-        name = path.name if paths.get(path.name, path) == path else f"{len(paths)}-{path.name}"
-        paths[name] = path
-        tracks.append(Track(name, weight))
+    laid, paths = tracks(arguments.motions, arguments.data)
     motions = {name: read_motion(path) for name, path in paths.items()}
     backbone = Manager(arguments.device).backbone(arguments.base)
     settings = changed(
@@ -73,7 +68,7 @@ def _new(arguments: argparse.Namespace) -> Render:
         noise_prior=arguments.noise_prior,
     )
     reference = _reference(arguments, paths.values()) if settings.noise_prior else None
-    mix = Mix(tuple(tracks)) if tracks else None
+    mix = Mix(laid, together=bool(arguments.together)) if laid else None
     return play(render(backbone, settings, mix, motions.__getitem__, reference), arguments.quiet)
 
 

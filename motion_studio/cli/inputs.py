@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import Settings
 from motion_studio.studio.library import NAME, Library
+from motion_studio.studio.mix import Track
 from motion_studio.studio.motion_file import read_motion
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -44,6 +46,18 @@ def motion_path(source: str, data: str | None = None) -> Path:
 def load_motion(source: str, data: str | None = None) -> Motion:
     """Read a motion from a file or from the library. Raises InputError."""
     return read_motion(motion_path(source, data))
+
+
+def tracks(sources: Iterable[str], data: str | None = None) -> tuple[tuple[Track, ...], dict[str, Path]]:
+    """`M.safetensors[:WEIGHT]` each a track, and the file of each track's motion. Raises InputError."""
+    laid, paths = [], {}
+    for source, weight in map(weighted, sources):
+        path = motion_path(source, data)
+        # A recipe holds names only, never where this machine keeps its files.
+        name = path.name if paths.get(path.name, path) == path else f"{len(paths)}-{path.name}"
+        paths[name] = path
+        laid.append(Track(name, weight))
+    return tuple(laid), paths
 
 
 def output(text: str, suffix: str) -> Path:

@@ -7,22 +7,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from motion_studio.cli.inputs import load_motion, output, weighted
+from motion_studio.cli.inputs import load_motion, output, tracks
 from motion_studio.cli.output import show
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, compact, resampled
 from motion_studio.motion.embedding import Motion
+from motion_studio.studio.mix import Mix, build
 from motion_studio.studio.mix import edit as edited
-from motion_studio.studio.motion_file import write_motion
+from motion_studio.studio.motion_file import read_motion, write_motion
 
 
 def mix(arguments: argparse.Namespace) -> None:
-    """Write the weighted sum of the motions."""
+    """Write the weighted sum of the motions, moved to one path before if asked for."""
     out = output(arguments.out, ".safetensors")
-    terms = [
-        (load_motion(source, arguments.data), weight) for source, weight in map(weighted, arguments.motions)
-    ]
-    _write(arguments, out, blend(terms))
+    laid, paths = tracks(arguments.motions, arguments.data)
+    motions = {name: read_motion(path) for name, path in paths.items()}
+    if arguments.together:
+        motion = build(Mix(laid, together=True), motions.__getitem__)
+    else:
+        motion = blend([(motions[track.motion], track.weight) for track in laid])
+    _write(arguments, out, motion)
 
 
 def edit(arguments: argparse.Namespace) -> None:

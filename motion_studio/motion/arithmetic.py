@@ -20,6 +20,9 @@ from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Revers
 
 Weight = float | Tensor
 
+CLEAR = 0.5
+"""Share of the weights that must be left after those of both signs have met, for a blend to have a way."""
+
 OPERATIONS: dict[str, type[Operation]] = {
     "reverse": Reverse,
     "speed": Speed,
@@ -126,6 +129,20 @@ def blend_path(terms: Sequence[tuple[Tensor, Weight]]) -> Tensor:
         curve = _curve(weight, frames)[:, None]
         total, weights = total + curve * path, weights + curve
     return torch.where(weights.abs() > 1e-6, total / weights, torch.nan)
+
+
+def shifts_together(terms: Sequence[tuple[Tensor, Weight]]) -> list[Tensor]:
+    """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
+
+    Motions that want the object at different places compete, and the loudest wins; moved (`Along`) to where
+    the blend's path is (`blend_path`), they agree. None is moved at frames where the weights all but cancel.
+    Raises what `blend_path` raises.
+    """
+    way = blend_path(terms)
+    curves = torch.stack([_curve(weight, len(way)) for _, weight in terms])
+    clear = curves.sum(0) > (CLEAR - 1e-6) * curves.abs().sum(0)
+    clear &= way.isfinite().all(1)
+    return [torch.where(clear[:, None], way - path, 0.0) for path, _ in terms]
 
 
 def resampled(

@@ -16,12 +16,19 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import InputError
-from motion_studio.motion.arithmetic import blend, blend_path, operation_from_json, resampled
+from motion_studio.motion.arithmetic import (
+    blend,
+    blend_path,
+    operation_from_json,
+    resampled,
+    shifts_together,
+)
 from motion_studio.motion.checks import Number, Whole
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
+from motion_studio.motion.operations_place import Along
 from motion_studio.motion.operations_time import Delay, Fade
 
 Load = Callable[[str], Motion]
@@ -75,19 +82,24 @@ class Mix:
 
     tracks: tuple[Track, ...]
     frames: int | None = None
+    together: bool = False
+    """Whether the tracks move one object: each is moved along, at each frame, to where the mix's path is.
+    Else each puts it where its own path is, and where they differ the loudest wins."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.tracks) <= MAX_TRACKS:
             raise InputError(f"A mix has {len(self.tracks)} tracks, 1 to {MAX_TRACKS} are allowed.")
         if self.frames is not None:
             object.__setattr__(self, "frames", Whole(2, 512)("frames", self.frames))
+        if not isinstance(self.together, bool):
+            raise InputError(f"together is {self.together!r}, true or false is allowed.")
 
     def to_json(self) -> dict[str, Any]:
         """The mix as JSON values; `from_json` makes it again."""
         tracks = [
             {**dataclasses.asdict(track), "operations": list(track.operations)} for track in self.tracks
         ]
-        return {"tracks": tracks, "frames": self.frames}
+        return {"tracks": tracks, "frames": self.frames, "together": self.together}
 
     @classmethod
     def from_json(cls, values: Any) -> Mix:
@@ -95,15 +107,15 @@ class Mix:
         known = {field.name for field in dataclasses.fields(Track)}
         if not isinstance(values, dict) or not isinstance(values.get("tracks"), list):
             raise InputError('A mix is an object like {"tracks": [{"motion": "circle", "weight": 1}]}.')
-        if unknown := sorted(set(values) - {"tracks", "frames"}):
-            raise InputError(f"A mix has no {', '.join(unknown)}; tracks and frames are allowed.")
+        if unknown := sorted(set(values) - {"tracks", "frames", "together"}):
+            raise InputError(f"A mix has no {', '.join(unknown)}; tracks, frames and together are allowed.")
         tracks = []
         for number, track in enumerate(values["tracks"], 1):
             if not isinstance(track, dict) or "motion" not in track or not set(track) <= known:
                 raise InputError(f"Track {number} must be an object of {', '.join(sorted(known))}.")
             with _naming(number, track["motion"]):
                 tracks.append(Track(**track))
-        return cls(tuple(tracks), values.get("frames"))
+        return cls(tuple(tracks), values.get("frames"), values.get("together", False))
 
 
 def build(mix: Mix, load: Load) -> Motion:
@@ -113,24 +125,24 @@ def build(mix: Mix, load: Load) -> Motion:
     InputError (or IncompatibleMotion, MotionFileError) that names the track at fault.
     """
     operations = _operations(mix)
-    apart = any(
-        track.windowed or not _keeps_looks_apart(steps)
-        for track, steps in zip(mix.tracks, operations, strict=True)
-    )
+    drawn = preview_paths(mix, load)
+    moves = _moves_together(drawn) if mix.together else [None] * len(mix.tracks)
+    laid = list(zip(mix.tracks, operations, moves, strict=True))
+    apart = any(track.windowed or move or not _keeps_looks_apart(steps) for track, steps, move in laid)
     frames = mix.frames
     terms: list[tuple[Motion, float]] = []
-    for number, (track, steps) in enumerate(zip(mix.tracks, operations, strict=True), 1):
+    for number, (track, steps, move) in enumerate(laid, 1):
         with _naming(number, track.motion):
             motion = load(track.motion)
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
-            motion = _apply(motion, _window(track))
+            motion = _apply(motion, [*_window(track), *([move] if move else [])])
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, track.weight))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
-    path = preview_paths(mix, load)["blend"]
+    path = drawn["blend"]
     path = path if path and None not in path else None
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path)
 
@@ -169,6 +181,20 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
         if path is not None:
             terms.append((path, weight))
     return {"frames": frames, "tracks": shown, "blend": _points(blend_path(terms)) if terms else None}
+
+
+def _moves_together(drawn: dict[str, Any]) -> list[Along | None]:
+    """What moves each track's object to the mix's path, both as `preview_paths` draws them."""
+    known = [track for track in drawn["tracks"] if track["path"] is not None]
+    if not known:
+        return [None] * len(drawn["tracks"])
+    terms = [(torch.tensor(track["path"]), torch.tensor(track["weight"])) for track in known]
+    shifts = iter(shifts_together(terms))
+    moves: list[Along | None] = []
+    for track in drawn["tracks"]:
+        shift = None if track["path"] is None else next(shifts)
+        moves.append(Along(shift) if shift is not None and shift.abs().max() > 1e-4 else None)
+    return moves
 
 
 def _operations(mix: Mix) -> list[list[Operation]]:

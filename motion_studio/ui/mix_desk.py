@@ -1,6 +1,7 @@
 """The mixer's desk: tracks with their knobs as the page holds them, and the mix that they make.
 
-A desk is JSON: {selected, frames, tracks: [{motion, weight, start, length, fade_in, fade_out, and KNOBS}]}.
+A desk is JSON: {selected, frames, together, tracks: [{motion, weight, start, length, fade_in, fade_out,
+and KNOBS}]}.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ KNOBS: dict[str, Any] = {
 
 def empty(frames: int) -> Desk:
     """A desk without tracks."""
-    return {"selected": 0, "frames": frames, "tracks": []}
+    return {"selected": 0, "frames": frames, "together": True, "tracks": []}
 
 
 def add(desk: Desk, motion: str) -> Desk:
@@ -57,8 +58,9 @@ def turned(desk: Desk, index: int, **values: Any) -> Desk:
 
 
 def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
-    """The history of a desk's tracks with `desk` as its last, and UNDO_STEPS long at most."""
-    return history if history[-1]["tracks"] == desk["tracks"] else [*history, desk][-UNDO_STEPS:]
+    """The history of a desk with `desk` as its last, and UNDO_STEPS long at most."""
+    same = all(history[-1][key] == desk[key] for key in ("tracks", "together"))
+    return history if same else [*history, desk][-UNDO_STEPS:]
 
 
 def operations(track: dict[str, Any]) -> list[dict[str, Any]]:
@@ -84,7 +86,7 @@ def to_mix(desk: Desk) -> Mix:
         {"motion": track["motion"], **{key: track[key] for key in PLACE}, "operations": operations(track)}
         for track in desk["tracks"]
     ]
-    return Mix.from_json({"tracks": tracks, "frames": desk["frames"]})
+    return Mix.from_json({"tracks": tracks, **{key: desk[key] for key in ("frames", "together")}})
 
 
 def plain(mix: Mix) -> bool:
@@ -94,7 +96,7 @@ def plain(mix: Mix) -> bool:
 
 def from_mix(mix: Mix, names: dict[str, str], frames: int) -> Desk:
     """The desk of a mix, with its motions' present names; tracks whose motion is missing are left out."""
-    desk = empty(frames)
+    desk = {**empty(frames), "together": mix.together}
     for track in mix.tracks:
         if track.motion in names:
             place = {key: getattr(track, key) for key in PLACE}

@@ -65,6 +65,9 @@ class MixTab:
     def _tracks(self) -> None:
         with gr.Row(elem_id="mix-bar", equal_height=True):
             gr.HTML(f"<h3>{WORDS['tracks']}</h3>", padding=False)
+            self.together = gr.Checkbox(
+                True, label=WORDS["together"], container=False, min_width=200, scale=0, elem_id="mix-together"
+            )
             self.quick = gr.Checkbox(True, label=WORDS["quick"], container=False, min_width=190, scale=0)
             self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
@@ -93,7 +96,7 @@ class MixTab:
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
         self.watch.wire(page, self.cancel, [self.player, self.render, self.download], self._show)
-        faces = [self.stage, self.bend, *self.knobs.values()]
+        faces = [self.stage, self.bend, *self.knobs.values(), self.together]
         self.settle: dict[str, Any] = {
             "fn": friendly(self._settle),
             "inputs": [self.timeline, self.history, self.quick, self.prompt, self.seed, self.watch.id],
@@ -112,6 +115,12 @@ class MixTab:
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
             turned.success(**self.settle)
+        gathered = self.together.input(
+            lambda desk, value: {**desk, "together": value},
+            [self.timeline, self.together],
+            self.timeline,
+            **LIVE,
+        )
         self.stage.release(friendly(self._drag), self.timeline, [self.timeline, self.stage], **LIVE).success(
             **self.settle
         )
@@ -125,7 +134,7 @@ class MixTab:
             concurrency_id="history",  # after the changes that still settle
         )
         cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
-        for change in (added, undone, cleared):
+        for change in (gathered, added, undone, cleared):
             change.success(**self.settle)
         inputs = [self.timeline, self.prompt, self.seed]
         self.render.click(friendly(self._render), inputs, self.watch.outputs, show_progress="hidden")
@@ -169,7 +178,7 @@ class MixTab:
         """Updates of the stage and of the chosen track's knobs."""
         track = mix_desk.chosen(desk)
         values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
-        return self._draw(desk), gr.Row(visible=track is not None), *values
+        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"]
 
     def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})

@@ -188,6 +188,7 @@ MIX = {
     "prompt": "Prompt",
     "seed": "Seed",
     "quick": "Preview as I let go",
+    "together": "Tracks move one object",
     "render": "Render",
     "cancel": "Cancel",
     "result": "Preview",

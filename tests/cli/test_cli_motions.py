@@ -44,6 +44,17 @@ def test_mix_adds_up(motions, run_json):
     assert parents == [motion.hash() for motion in motions]
 
 
+def test_mix_moves_to_one_path_if_asked_to(motions, run_json):
+    run_json("edit", "b.safetensors", "--mirror", "x", "--out", "back.safetensors")
+    files = ("a.safetensors:1.0", "back.safetensors:0.5")
+    apart = run_json("mix", *files, "--out", "c.safetensors")["hash"]
+    together = run_json("mix", *files, "--together", "--out", "d.safetensors")
+    operations = [step["operation"]["op"] for step in together["lineage"] if "operation" in step]
+    assert operations[-1] == "blend" and "along" in operations
+    assert together["hash"] not in (apart, *(motion.hash() for motion in motions))
+    torch.testing.assert_close(read_motion("d.safetensors").path(), read_motion("c.safetensors").path())
+
+
 def test_edit_acts_in_the_order_given(motions, run_json):
     steps = ["--turn", "90", "--reverse", "--move", "-0.1,0", "--speed", "-0.5", "--turn=-90"]
     result = run_json("edit", "a.safetensors", *steps, "--out", "c.safetensors")

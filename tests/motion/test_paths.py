@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, then
-from motion_studio.motion.operations_place import Amplitude, Mirror, Move, Turn
+from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, shifts_together, then
+from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Speed, Strength
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
@@ -102,3 +102,29 @@ def test_resampled_path(make_blob, centres):
 
 def test_strength_of_a_path_is_its_gain():
     assert Strength(0.5).apply_strength(torch.ones(4)).tolist() == [0.5] * 4
+
+
+def test_motions_moved_together_agree_on_the_path_of_their_blend(make_blob, centres):
+    steps = torch.linspace(0, 0.4, 9)[:, None]
+    a = torch.cat([0.3 + steps, 0.5 + 0 * steps], 1)
+    b = torch.cat([0.5 + 0 * steps, 0.7 - steps], 1)
+    for weights in ((0.5, 0.5), (1.0, 0.4), (1.5, -0.5), (1.0, torch.linspace(0, 1, 9))):
+        way = blend_path([(a, weights[0]), (b, weights[1])])
+        shifts = shifts_together([(a, weights[0]), (b, weights[1])])
+        moved = [Along(shift).apply(make_blob(path)) for path, shift in zip((a, b), shifts, strict=True)]
+        for one in moved:
+            torch.testing.assert_close(centres(one), way, atol=5e-3, rtol=0)
+            torch.testing.assert_close(one.path(), way, atol=1e-5, rtol=0)
+        mixed = blend(list(zip(moved, weights, strict=True)))
+        torch.testing.assert_close(centres(mixed), way, atol=5e-3, rtol=0)
+
+
+def test_nothing_is_moved_where_there_is_one_path_or_weights_all_but_cancel():
+    a, b = torch.rand(6, 2), torch.rand(6, 2)
+    assert not shifts_together([(a, 0.3)])[0].abs().max() > 1e-6
+    assert all(not shift.any() for shift in shifts_together([(a, 1.0), (b, -1.0)]))
+    assert all(not shift.any() for shift in shifts_together([(a, 1.0), (b, -0.6)]))
+    assert all(not shift.any() for shift in shifts_together([(a, -1.0), (b, 0.2)]))
+    half = torch.tensor([1.0, 1, 1, 0, 0, 0])
+    shifts = shifts_together([(a, half), (b, 0 * half)])
+    assert not any(shift.abs().max() > 1e-6 for shift in (shifts[0][:3], shifts[1][3:]))

@@ -8,7 +8,7 @@ import torch
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.arithmetic import blend, then
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.operations_place import Turn
+from motion_studio.motion.operations_place import Along, Turn
 from motion_studio.motion.operations_time import Reverse
 from motion_studio.studio.library import Library
 from motion_studio.studio.mix import Mix, Track, build, edit, preview_paths
@@ -123,6 +123,35 @@ def test_other_lengths_are_stretched(load):
     paths = preview_paths(mix, load)
     assert len(paths["blend"]) == paths["frames"] == 9
     assert torch.allclose(torch.tensor(paths["blend"]), build(mix, load).path(), atol=1e-5)
+
+
+def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load):
+    tracks = (Track("a", 1.0), Track("b", 0.5), Track("still"))
+    mix = Mix(tracks, together=True)
+    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blend"])
+    assert torch.allclose(motion.path(), way, atol=1e-5)
+    bare = [without_looks(load(name), "background") for name in ("a", "b", "still")]
+    moved = [Along(way - one.path()).apply(one) if one.path() is not None else one for one in bare]
+    assert same(motion, blend([(moved[0], 1.0), (moved[1], 0.5), (moved[2], 1.0)]))
+    assert not same(motion, blend([(bare[0], 1.0), (bare[1], 0.5), (bare[2], 1.0)]))
+    assert same(build(Mix(tracks), load), blend([(load("a"), 1.0), (load("b"), 0.5), (load("still"), 1.0)]))
+
+
+def test_one_object_changes_nothing_for_one_track_and_nothing_is_left_of_a_motion_less_itself(load):
+    alone = (Track("a", operations=[{"op": "reverse"}]),)
+    assert same(build(Mix(alone, together=True), load), build(Mix(alone), load))
+    nothing = build(Mix((Track("a"), Track("a", -1.0)), together=True), load)
+    assert all(site.qk.abs().max() < 1e-5 for site in nothing.sites.values())
+    assert all(site.v() is None or site.v().abs().max() < 1e-5 for site in nothing.sites.values())
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes"])
+def test_together_is_true_or_false(value):
+    mix = Mix((Track("a"), Track("b")), together=True)
+    assert Mix.from_json(mix.to_json()) == mix
+    assert not Mix.from_json({"tracks": [{"motion": "a"}]}).together
+    with pytest.raises(InputError, match="true or false"):
+        Mix.from_json({**mix.to_json(), "together": value})
 
 
 def test_a_mix_is_saved_and_built_again(tmp_path, load):

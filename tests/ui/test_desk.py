@@ -33,6 +33,10 @@ def test_a_mix_gives_its_desk_back():
     ]
     assert mix_desk.from_mix(mix, {"circle": "circle"}, 16) == desk
     assert not mix_desk.plain(mix)
+    apart = {**desk, "together": False}
+    assert mix.together and not mix_desk.to_mix(apart).together
+    assert mix_desk.from_mix(mix_desk.to_mix(apart), {"circle": "circle"}, 16) == apart
+    assert len(mix_desk.remembered([desk], apart)) == 2  # so that undo brings it back
 
 
 def test_a_missing_motion_leaves_its_track_out():
