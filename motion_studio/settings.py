@@ -90,7 +90,7 @@ class InversionSettings(Settings):
     """Let a LoRA on the spatial attention learn the looks from single frames, and throw it away after."""
     sites: Literal["all", "local", "late"] | tuple[str, ...] = "all"
     """Temporal attention sites that learn: all, those whose attention is local in time, the late ones (of a
-    UNet's up blocks, of a transformer's second half: a step costs two thirds), or the named ones."""
+    UNet's up blocks, of a transformer's second half: a step costs three quarters), or the named ones."""
     checkpointing: Literal["auto", "on", "off"] = "auto"
     """Compute blocks again in the backward pass: less memory, half as long again. auto: where it is short."""
     seed: int = 0
