@@ -55,7 +55,8 @@ class Run:
     def learn(self, name: str, number: int) -> tuple[Motion, float]:
         """Return a pair's motion under a preset, kept or learnt now, and the seconds that learning took."""
         scene, settings = self.sources[number], preset(name)
-        file = self.motions / f"{name}-{number}.safetensors"
+        kind, index = divmod(number, len(self.sources) // len(KINDS))
+        file = self.motions / f"{name}-{list(KINDS)[kind]}-{index}.safetensors"
         if file.exists():
             motion = read_motion(file)
             info = motion.info

@@ -140,8 +140,7 @@ def shifts_together(terms: Sequence[tuple[Tensor, Weight]]) -> list[Tensor]:
     """
     way = blend_path(terms)
     curves = torch.stack([_curve(weight, len(way)) for _, weight in terms])
-    clear = curves.sum(0) > (CLEAR - 1e-6) * curves.abs().sum(0)
-    clear &= way.isfinite().all(1)
+    clear = (curves.sum(0) >= CLEAR * curves.abs().sum(0)) & way.isfinite().all(1)
     return [torch.where(clear[:, None], way - path, 0.0) for path, _ in terms]
 
 

@@ -185,16 +185,14 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
 
 def _moves_together(drawn: dict[str, Any]) -> list[Along | None]:
     """What moves each track's object to the mix's path, both as `preview_paths` draws them."""
-    known = [track for track in drawn["tracks"] if track["path"] is not None]
-    if not known:
-        return [None] * len(drawn["tracks"])
-    terms = [(torch.tensor(track["path"]), torch.tensor(track["weight"])) for track in known]
-    shifts = iter(shifts_together(terms))
-    moves: list[Along | None] = []
-    for track in drawn["tracks"]:
-        shift = None if track["path"] is None else next(shifts)
-        moves.append(Along(shift) if shift is not None and shift.abs().max() > 1e-4 else None)
-    return moves
+    known = {
+        number: (torch.tensor(track["path"]), torch.tensor(track["weight"]))
+        for number, track in enumerate(drawn["tracks"])
+        if track["path"] is not None
+    }
+    shifts = dict(zip(known, shifts_together(list(known.values())), strict=True)) if known else {}
+    moved = {number: Along(shift) for number, shift in shifts.items() if shift.abs().max() > 1e-4}
+    return [moved.get(number) for number in range(len(drawn["tracks"]))]
 
 
 def _operations(mix: Mix) -> list[list[Operation]]:
