@@ -24,7 +24,7 @@ assets: .venv/.installed  ## train the built-in model again, and all that is lea
 figures: .venv/.installed  ## the tables of the README
 	$(PY) benchmarks/gate.py
 	$(PY) benchmarks/quality.py --publish
-	$(PY) benchmarks/arithmetic.py
+	$(PY) benchmarks/arithmetic.py --clips 12
 
 $(PY):
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

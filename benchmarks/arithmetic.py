@@ -18,18 +18,20 @@ from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
-from motion_studio.motion.arithmetic import blend, blend_path, operation_from_json, shifts_together, then
+from motion_studio.motion.arithmetic import blend_path, operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.operations_place import Along
 from motion_studio.motion.operations_time import Strength
 from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
-from motion_studio.toybox.judge import correlation, spread
+from motion_studio.studio.mix import Mix, Track, build
+from motion_studio.toybox.judge import correlation, shifts, spread
 from motion_studio.toybox.probe import read
 from motion_studio.toybox.sample import caption
 from motion_studio.toybox.world import Scene
+from motion_studio.video.clip import Clip
+from motion_studio.video.tracks import camera_curve
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
@@ -46,8 +48,16 @@ ONE = {
     "amplitude 1.4": {"op": "amplitude", "factor": 1.4},
 }
 """Operations on one motion; `as learnt` is the control that the others are measured against."""
-TWO = {"A / 2 + B / 2": (0.5, 0.5), "A + B / 2": (1.0, 0.5)}
-"""Weighted sums; the path that they should follow is the weighted mean."""
+TWO = {
+    "A / 2 + B / 2": (0.5, 0.5, ("no", "mean")),
+    "A + B / 2": (1.0, 0.5, ("no", "mean")),
+    "A + B": (1.0, 1.0, ("sum",)),
+}
+"""Mixes of two motions: weights, and how they are laid together; each should follow the path of its law."""
+CAMERAS = 6
+"""Motions of a camera that are mixed with an object's."""
+INSIDE = (0.08, 0.92)
+"""Where an object must stay to be read."""
 STRENGTHS = (-1.0, -0.5, 0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
@@ -60,6 +70,8 @@ class Bench:
         self.asked = [other_looks(scene, 500 + k) for k, scene in enumerate(self.scenes)]
         self.paths = [torch.from_numpy(scene.path()).float() for scene in self.scenes]
         self.motions = [self._learn(scene, name) for scene in tqdm(self.scenes, desc="learning")]
+        self.films = held_out("camera", min(CAMERAS, number))
+        self.filmed = [self._learn(scene, name) for scene in tqdm(self.films, desc="learning cameras")]
         self.clips, self.labels = [], []
 
     def _learn(self, scene: Scene, name: str) -> Motion:
@@ -70,22 +82,41 @@ class Bench:
 
     def play(self, number: int, motion: Motion, truth: Tensor, label: str) -> dict:
         """Make a clip with the motion and compare its path with the truth (N, 2)."""
-        settings = self.backbone.spec.generation(caption(self.asked[number], motion=False), seed=number)
-        clip = finish(generate(self.backbone, settings, motion))
+        clip = self.make(self.asked[number], number, motion, label)
         seen = read(clip)
+        path = seen.path if seen else np.zeros(truth.shape)
+        return compared(label, number, path, truth.numpy())
+
+    def make(self, asked: Scene, number: int, motion: Motion, label: str) -> Clip:
+        """Return a clip of what is asked for with the motion; those of number 0 are kept."""
+        settings = self.backbone.spec.generation(caption(asked, motion=False), seed=number)
+        clip = finish(generate(self.backbone, settings, motion))
         if number == 0:
             self.clips.append(clip)
             self.labels.append(label)
-        path = seen.path if seen else np.zeros(truth.shape)
-        size = spread(path) / max(spread(truth.numpy()), 1e-6)
-        offset = float(np.linalg.norm(path.mean(0) - truth.numpy().mean(0)))
-        return {
-            "operation": label,
-            "clip": number,
-            "correlation": correlation(path, truth.numpy()),
-            "size": size,
-            "offset": offset,
-        }
+        return clip
+
+
+def compared(label: str, number: int, curve: np.ndarray, truth: np.ndarray) -> dict:
+    """Return a row: correlation of a curve (N, k) that was read with the truth, its size and offset."""
+    return {
+        "operation": label,
+        "clip": number,
+        "correlation": correlation(curve, truth),
+        "size": spread(curve) / max(spread(truth), 1e-6),
+        "offset": float(np.linalg.norm(curve.mean(0) - truth.mean(0))),
+    }
+
+
+def stays(path: Tensor) -> bool:
+    """Whether a path stays where it can be read."""
+    return bool(path.min() > INSIDE[0] and path.max() < INSIDE[1])
+
+
+def mixed(a: Motion, b: Motion, weights: tuple[float, float], together: str) -> Motion:
+    """Return the mix of two motions, as the studio builds it."""
+    tracks = Track("a", weights[0]), Track("b", weights[1])
+    return build(Mix(tracks, together=together), {"a": a, "b": b}.__getitem__)
 
 
 def one(bench: Bench) -> list[dict]:
@@ -101,26 +132,47 @@ def one(bench: Bench) -> list[dict]:
 
 
 def several(bench: Bench) -> list[dict]:
-    """Play A then B, and weighted sums of A and B: as they are, and both moved to the path of their mean."""
+    """Play A then B, and mixes of A and B, each laid together in some of the ways that there are."""
     rows, count = [], len(bench.motions)
     middle = bench.backbone.frames // 2
     for number in tqdm(range(count), desc="pairs"):
         other = (number + 1) % count
         a, b, pa, pb = bench.motions[number], bench.motions[other], bench.paths[number], bench.paths[other]
         joined = torch.cat([pa[:middle], pb[: len(pa) - middle] - pb[0] + pa[middle]])
-        if joined.min() > 0.08 and joined.max() < 0.92:  # what leaves the picture cannot be read
+        if stays(joined):
             rows.append(bench.play(number, then(a, b, middle, join=True), joined, "A then B"))
-        for label, weights in TWO.items():
-            terms = [(a, weights[0]), (b, weights[1])]
-            way = blend_path([(pa, weights[0]), (pb, weights[1])])
-            if spread(way.numpy()) <= LEAST:
-                continue
-            rows.append(bench.play(number, blend(terms), way, label))
-            shifts = shifts_together([(motion.path(), weight) for motion, weight in terms])
-            moved = [
-                (Along(shift).apply(motion), w) for (motion, w), shift in zip(terms, shifts, strict=True)
-            ]
-            rows.append(bench.play(number, blend(moved), way, f"{label}, together"))
+        for label, (wa, wb, ways) in TWO.items():
+            for together in ways:
+                way = blend_path([(pa, wa), (pb, wb)], "sum" if together == "sum" else "mean")
+                if stays(way) and spread(way.numpy()) > LEAST:
+                    motion = mixed(a, b, (wa, wb), together)
+                    rows.append(bench.play(number, motion, way, _laid(label, together)))
+    return rows
+
+
+def _laid(label: str, together: str) -> str:
+    return label if together == "no" else f"{label}, together by {together}"
+
+
+def filmed(bench: Bench) -> list[dict]:
+    """Play an object's motion and a camera's at once: the object goes its own way and with the camera."""
+    rows = []
+    for number, (scene, camera) in enumerate(
+        zip(tqdm(bench.films, desc="cameras"), bench.filmed, strict=True)
+    ):
+        way = blend_path([(bench.paths[number], 1.0), (torch.from_numpy(scene.path()).float(), 1.0)], "sum")
+        if not stays(way):
+            continue
+        asked = other_looks(scene, 700 + number)  # on a ground that shows its camera
+        for together in ("no", "mean", "sum"):
+            label = _laid("A + camera", together)
+            motion = mixed(bench.motions[number], camera, (1.0, 1.0), together)
+            clip = bench.make(asked, number, motion, label)
+            seen = read(clip)
+            path = seen.path if seen else np.zeros(way.shape)
+            rows.append(compared(f"{label}: its path", number, path, way.numpy()))
+            curve = shifts(camera_curve(clip).numpy())
+            rows.append(compared(f"{label}: its camera", number, curve, shifts(scene.camera)))
     return rows
 
 
@@ -167,7 +219,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/arithmetic"))
     args = parser.parse_args()
     bench = Bench(load("toybox"), args.clips, args.preset)
-    rows = one(bench) + several(bench)
+    rows = one(bench) + several(bench) + filmed(bench)
     by_strength = strengths(bench, min(3, args.clips))
     rows += by_strength
     results = {"weights": bench.backbone.weights_hash, "preset": args.preset, "rows": rows}

@@ -68,7 +68,7 @@ def _new(arguments: argparse.Namespace) -> Render:
         noise_prior=arguments.noise_prior,
     )
     reference = _reference(arguments, paths.values()) if settings.noise_prior else None
-    mix = Mix(laid, together=bool(arguments.together)) if laid else None
+    mix = Mix(laid, together=arguments.together or "no") if laid else None
     return play(render(backbone, settings, mix, motions.__getitem__, reference), arguments.quiet)
 
 

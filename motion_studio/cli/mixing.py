@@ -18,12 +18,12 @@ from motion_studio.studio.motion_file import read_motion, write_motion
 
 
 def mix(arguments: argparse.Namespace) -> None:
-    """Write the weighted sum of the motions, moved to one path before if asked for."""
+    """Write the weighted sum of the motions, moved to one way before if asked for."""
     out = output(arguments.out, ".safetensors")
     laid, paths = tracks(arguments.motions, arguments.data)
     motions = {name: read_motion(path) for name, path in paths.items()}
     if arguments.together:
-        motion = build(Mix(laid, together=True), motions.__getitem__)
+        motion = build(Mix(laid, together=arguments.together), motions.__getitem__)
     else:
         motion = blend([(motions[track.motion], track.weight) for track in laid])
     _write(arguments, out, motion)

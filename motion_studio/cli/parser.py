@@ -157,7 +157,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--motion", action="append", default=[], dest="motions", metavar="M.safetensors[:WEIGHT]",
         help="motion file or library name; may be given again",
     )  # fmt: skip
-    _add_together(parser, None)
+    _add_together(parser)
     _add_base(parser)
     parser.add_argument("--negative", metavar="TEXT", help="what guidance moves away from")
     parser.add_argument("--guidance", type=float, metavar="X", help="scale of classifier-free guidance")
@@ -198,15 +198,16 @@ def _add_mix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "motions", nargs="+", metavar="M.safetensors[:WEIGHT]", help="motions and signed weights"
     )
-    _add_together(parser, False)
+    _add_together(parser)
     _add_data(parser)
     _add_written(parser)
 
 
-def _add_together(parser: argparse.ArgumentParser, default: bool | None) -> None:
+def _add_together(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--together", action="store_true", default=default,
-        help="several motions move one object: each is moved to the weighted mean of their paths",
+        "--together", choices=["mean", "sum"],
+        help="several motions move one object: each is moved to the weighted mean of their paths, or to "
+        "where the sum of their steps leads",
     )  # fmt: skip
 
 

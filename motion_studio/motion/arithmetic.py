@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
-from motion_studio.motion.checks import Number, Whole
+from motion_studio.motion.checks import Choice, Number, Whole
 from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.motion.factors import compacted, interpolation, through_time, weighted_sum
 from motion_studio.motion.operation import Operation, checked_path, require_frames
@@ -20,8 +20,10 @@ from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Revers
 
 Weight = float | Tensor
 
+LAWS = ("mean", "sum")
+"""What way a blend goes: the mean of its motions' ways, or all of them added up."""
 CLEAR = 0.5
-"""Share of the weights that must be left after those of both signs have met, for a blend to have a way."""
+"""Share of the weights that must be left after those of both signs have met, for their mean to be a way."""
 
 OPERATIONS: dict[str, type[Operation]] = {
     "reverse": Reverse,
@@ -62,13 +64,14 @@ def operation_from_json(values: Any) -> Operation:
     return OPERATIONS[op](**values)
 
 
-def blend(terms: Sequence[tuple[Motion, Weight]]) -> Motion:
+def blend(terms: Sequence[tuple[Motion, Weight]], law: str = "mean") -> Motion:
     """The weighted sum of motions, exact: ranks add up (`compact` brings them down again).
 
     A weight is a number or a tensor (N,), one a frame. A motion lacks a site where it was not learnt, which
-    counts as zero; that is allowed only between motions known to be for the same base model. Raises
-    InputError without terms or with a weight that is not finite, IncompatibleMotion for motions of different
-    base models, versions, frames, shapes, or states of their looks.
+    counts as zero; that is allowed only between motions known to be for the same base model. `law`, one of
+    LAWS, says which way the result's path and camera go. Raises InputError without terms, with a weight that
+    is not finite or another law, IncompatibleMotion for motions of different base models, versions, frames,
+    shapes, or states of their looks.
     """
     terms = list(terms)
     if not terms:
@@ -78,7 +81,7 @@ def blend(terms: Sequence[tuple[Motion, Weight]]) -> Motion:
     shown = [
         curve.tolist() if isinstance(w, Tensor) else w for curve, (_, w) in zip(curves, terms, strict=True)
     ]
-    return _sum(motions, curves, {"op": "blend", "weights": shown}, motions)
+    return _sum(motions, curves, {"op": "blend", "weights": shown}, motions, law)
 
 
 def cross_fade(a: Motion, b: Motion, start: float, length: float) -> Motion:
@@ -114,34 +117,46 @@ def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False)
     return _sum([a, later], [1 - weight, weight], operation, [a, b])
 
 
-def blend_path(terms: Sequence[tuple[Tensor, Weight]]) -> Tensor:
-    """The path (N, 2) that a blend follows: at each frame the weighted mean of the paths.
+def blend_path(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> Tensor:
+    """The path (N, 2) that a blend follows.
 
-    NaN at frames where the weights cancel and there is nothing to follow. Raises InputError without paths and
-    for paths of different lengths.
+    By "mean" it is the weighted mean of the paths at each frame. By "sum" its steps are the weighted sums of
+    the paths' steps, from the mean of where those begin that are heard first. NaN at frames where the weights
+    cancel ("mean") or are all zero, and there is nothing to follow. Raises InputError without paths, for
+    paths of different lengths and for another law.
     """
     if not terms:
         raise InputError("A blend needs at least one path.")
+    Choice(LAWS)("law", law)
     frames = len(terms[0][0])
-    total, weights = torch.zeros(frames, 2), torch.zeros(frames, 1)
-    for path, weight in terms:
+    for path, _ in terms:
         require_frames("The path", len(checked_path(path)), frames)
-        curve = _curve(weight, frames)[:, None]
-        total, weights = total + curve * path, weights + curve
-    return torch.where(weights.abs() > 1e-6, total / weights, torch.nan)
+    paths = torch.stack([path for path, _ in terms])
+    curves = torch.stack([_curve(weight, frames) for _, weight in terms])[..., None]
+    if law == "mean":
+        total = curves.sum(0)
+        return torch.where(total.abs() > 1e-6, (curves * paths).sum(0) / total, torch.nan)
+    heard = curves.abs().sum(0) > 1e-6
+    first = int(heard.int().argmax(0))
+    loud = curves[:, first].abs()
+    start = (loud * paths[:, first]).sum(0) / loud.sum(0).clamp(min=1e-6)
+    way = torch.cat([torch.zeros(1, 2), (curves[:, 1:] * paths.diff(dim=1)).sum(0).cumsum(0)])
+    return torch.where(heard, start + way - way[first], torch.nan)
 
 
-def shifts_together(terms: Sequence[tuple[Tensor, Weight]]) -> list[Tensor]:
+def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:
     """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
 
     Motions that want the object at different places compete, and the loudest wins; moved (`Along`) to where
-    the blend's path is (`blend_path`), they agree. None is moved at frames where the weights all but cancel.
-    Raises what `blend_path` raises.
+    the blend's path is (`blend_path`), they agree. None is moved at frames where there is nothing to follow,
+    or the weights all but cancel and their mean is far away. Raises what `blend_path` raises.
     """
-    way = blend_path(terms)
-    curves = torch.stack([_curve(weight, len(way)) for _, weight in terms])
-    clear = (curves.sum(0) >= CLEAR * curves.abs().sum(0)) & way.isfinite().all(1)
-    return [torch.where(clear[:, None], way - path, 0.0) for path, _ in terms]
+    way = blend_path(terms, law)
+    followed = way.isfinite().all(1)
+    if law == "mean":
+        curves = torch.stack([_curve(weight, len(way)) for _, weight in terms])
+        followed &= curves.sum(0) >= CLEAR * curves.abs().sum(0)
+    return [torch.where(followed[:, None], way - path, 0.0) for path, _ in terms]
 
 
 def resampled(
@@ -186,7 +201,11 @@ def compact(motion: Motion, rank: int) -> tuple[Motion, float]:
 
 
 def _sum(
-    motions: Sequence[Motion], weights: Sequence[Tensor], operation: dict[str, Any], parents: Sequence[Motion]
+    motions: Sequence[Motion],
+    weights: Sequence[Tensor],
+    operation: dict[str, Any],
+    parents: Sequence[Motion],
+    law: str = "mean",
 ) -> Motion:
     first = motions[0]
     for other in motions[1:]:
@@ -204,7 +223,7 @@ def _sum(
     paths = [motion.path() for motion in motions]
     path = None
     if all(one is not None for one in paths):
-        path = blend_path([(one, w) for one, w in zip(paths, weights, strict=True) if one is not None])
+        path = blend_path([(p, w) for p, w in zip(paths, weights, strict=True) if p is not None], law)
     info = replace(
         infos[0],
         title=" + ".join(dict.fromkeys(info.title for info in infos if info.title)),
@@ -220,14 +239,16 @@ def _sum(
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
         extent=infos[0].extent if len(infos) == 1 else 0.0,  # several objects are no disc
-        camera=_blend_camera([motion.camera() for motion in motions], weights),
+        camera=_blend_camera([motion.camera() for motion in motions], weights, law),
         date="",
     )
     return Motion(sites, info)
 
 
-def _blend_camera(cameras: Sequence[Tensor | None], weights: Sequence[Tensor]) -> list[list[float]] | None:
-    """The camera's curve of a sum: at each frame the weighted mean of the curves' steps from the one before.
+def _blend_camera(
+    cameras: Sequence[Tensor | None], weights: Sequence[Tensor], law: str
+) -> list[list[float]] | None:
+    """The camera's curve of a sum: at each frame the weighted mean, or sum, of the curves' steps to there.
 
     A negative weight does not turn a camera round, so it counts as none. None where no camera is known, or
     heard.
@@ -237,7 +258,8 @@ def _blend_camera(cameras: Sequence[Tensor | None], weights: Sequence[Tensor]) -
     if len(known) < len(cameras) or not heard.any():
         return None
     steps = sum(weight[1:, None] * camera.diff(dim=0) for camera, weight in known)
-    steps = steps / heard[1:, None].clamp(min=1e-6)
+    if law == "mean":
+        steps = steps / heard[1:, None].clamp(min=1e-6)
     return torch.cat([torch.zeros(1, 4), steps.cumsum(0)]).tolist()
 
 

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import (
+    LAWS,
     blend,
     blend_path,
     operation_from_json,
     resampled,
     shifts_together,
 )
-from motion_studio.motion.checks import Number, Whole
+from motion_studio.motion.checks import Choice, Number, Whole
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
@@ -33,6 +34,7 @@ from motion_studio.motion.operations_time import Delay, Fade
 
 Load = Callable[[str], Motion]
 
+TOGETHER = ("no", *LAWS)
 MAX_TRACKS = 32
 MAX_OPERATIONS = 32
 # These leave the mean over the frames where it was, so that looks can be taken out after them as well.
@@ -82,17 +84,22 @@ class Mix:
 
     tracks: tuple[Track, ...]
     frames: int | None = None
-    together: bool = False
-    """Whether the tracks move one object: each is moved along, at each frame, to where the mix's path is.
-    Else each puts it where its own path is, and where they differ the loudest wins."""
+    together: str = "no"
+    """Whether the tracks move one object, one of TOGETHER. By "mean" and "sum" each is moved along, at each
+    frame, to where the mix's path is, which is the mean of theirs or their steps added up (`blend_path`).
+    By "no" each puts it where its own path is, and where they differ the loudest wins."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.tracks) <= MAX_TRACKS:
             raise InputError(f"A mix has {len(self.tracks)} tracks, 1 to {MAX_TRACKS} are allowed.")
         if self.frames is not None:
             object.__setattr__(self, "frames", Whole(2, 512)("frames", self.frames))
-        if not isinstance(self.together, bool):
-            raise InputError(f"together is {self.together!r}, true or false is allowed.")
+        object.__setattr__(self, "together", Choice(TOGETHER)("together", self.together))
+
+    @property
+    def law(self) -> str:
+        """Which way it goes, one of LAWS: tracks that go their own ways are drawn at the mean of them."""
+        return "sum" if self.together == "sum" else "mean"
 
     def to_json(self) -> dict[str, Any]:
         """The mix as JSON values; `from_json` makes it again."""
@@ -115,7 +122,10 @@ class Mix:
                 raise InputError(f"Track {number} must be an object of {', '.join(sorted(known))}.")
             with _naming(number, track["motion"]):
                 tracks.append(Track(**track))
-        return cls(tuple(tracks), values.get("frames"), values.get("together", False))
+        together = values.get("together", "no")
+        # Before there was a choice of laws, it was true or false.
+        together = {True: "mean", False: "no"}[together] if isinstance(together, bool) else together
+        return cls(tuple(tracks), values.get("frames"), together)
 
 
 def build(mix: Mix, load: Load) -> Motion:
@@ -126,7 +136,7 @@ def build(mix: Mix, load: Load) -> Motion:
     """
     operations = _operations(mix)
     drawn = preview_paths(mix, load)
-    moves = _moves_together(drawn) if mix.together else [None] * len(mix.tracks)
+    moves = [None] * len(mix.tracks) if mix.together == "no" else _moves_together(drawn, mix.law)
     laid = list(zip(mix.tracks, operations, moves, strict=True))
     apart = any(track.windowed or move or not _keeps_looks_apart(steps) for track, steps, move in laid)
     frames = mix.frames
@@ -144,7 +154,7 @@ def build(mix: Mix, load: Load) -> Motion:
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     path = drawn["blend"]
     path = path if path and None not in path else None
-    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path)
+    return blend(terms, mix.law).replace_info(settings={"mix": mix.to_json()}, path=path)
 
 
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
@@ -180,17 +190,18 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
         shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
         if path is not None:
             terms.append((path, weight))
-    return {"frames": frames, "tracks": shown, "blend": _points(blend_path(terms)) if terms else None}
+    way = _points(blend_path(terms, mix.law)) if terms else None
+    return {"frames": frames, "tracks": shown, "blend": way}
 
 
-def _moves_together(drawn: dict[str, Any]) -> list[Along | None]:
+def _moves_together(drawn: dict[str, Any], law: str) -> list[Along | None]:
     """What moves each track's object to the mix's path, both as `preview_paths` draws them."""
     known = {
         number: (torch.tensor(track["path"]), torch.tensor(track["weight"]))
         for number, track in enumerate(drawn["tracks"])
         if track["path"] is not None
     }
-    shifts = dict(zip(known, shifts_together(list(known.values())), strict=True)) if known else {}
+    shifts = dict(zip(known, shifts_together(list(known.values()), law), strict=True)) if known else {}
     moved = {number: Along(shift) for number, shift in shifts.items() if shift.abs().max() > 1e-4}
     return [moved.get(number) for number in range(len(drawn["tracks"]))]
 

@@ -10,7 +10,7 @@ import gradio as gr
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.mix import build
+from motion_studio.studio.mix import TOGETHER, build
 from motion_studio.studio.studio import Studio
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.mix_desk import KNOBS, Desk
@@ -65,8 +65,16 @@ class MixTab:
     def _tracks(self) -> None:
         with gr.Row(elem_id="mix-bar", equal_height=True):
             gr.HTML(f"<h3>{WORDS['tracks']}</h3>", padding=False)
-            self.together = gr.Checkbox(
-                True, label=WORDS["together"], container=False, min_width=200, scale=0, elem_id="mix-together"
+            self.together = gr.Dropdown(
+                [(WORDS[f"together_{law}"], law) for law in TOGETHER],
+                value=mix_desk.empty(self.spec.frames)["together"],
+                label=WORDS["together"],
+                show_label=False,
+                container=False,
+                filterable=False,
+                min_width=200,
+                scale=0,
+                elem_id="mix-together",
             )
             self.quick = gr.Checkbox(True, label=WORDS["quick"], container=False, min_width=190, scale=0)
             self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)

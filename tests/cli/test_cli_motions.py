@@ -48,11 +48,14 @@ def test_mix_moves_to_one_path_if_asked_to(motions, run_json):
     run_json("edit", "b.safetensors", "--mirror", "x", "--out", "back.safetensors")
     files = ("a.safetensors:1.0", "back.safetensors:0.5")
     apart = run_json("mix", *files, "--out", "c.safetensors")["hash"]
-    together = run_json("mix", *files, "--together", "--out", "d.safetensors")
+    together = run_json("mix", *files, "--together", "mean", "--out", "d.safetensors")
     operations = [step["operation"]["op"] for step in together["lineage"] if "operation" in step]
     assert operations[-1] == "blend" and "along" in operations
     assert together["hash"] not in (apart, *(motion.hash() for motion in motions))
     torch.testing.assert_close(read_motion("d.safetensors").path(), read_motion("c.safetensors").path())
+    run_json("mix", *files, "--together", "sum", "--out", "e.safetensors")
+    way, mean = (read_motion(f"{name}.safetensors").path() for name in "ed")
+    torch.testing.assert_close(way - way[0], 1.5 * (mean - mean[0]))
 
 
 def test_edit_acts_in_the_order_given(motions, run_json):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, shifts_together, then
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Speed, Strength
@@ -117,6 +118,46 @@ def test_motions_moved_together_agree_on_the_path_of_their_blend(make_blob, cent
             torch.testing.assert_close(one.path(), way, atol=1e-5, rtol=0)
         mixed = blend(list(zip(moved, weights, strict=True)))
         torch.testing.assert_close(centres(mixed), way, atol=5e-3, rtol=0)
+
+
+def test_ways_that_add_up_take_the_steps_of_all(make_blob, centres):
+    steps = torch.linspace(0, 0.3, 9)[:, None]
+    a = torch.cat([0.3 + steps, 0.5 + 0 * steps], 1)
+    b = torch.cat([0.5 + 0 * steps, 0.7 - steps], 1)
+    terms = [(a, 1.0), (b, 0.5)]
+    way = blend_path(terms, "sum")
+    torch.testing.assert_close(way[0], (a[0] + 0.5 * b[0]) / 1.5)
+    torch.testing.assert_close(way - way[0], (a - a[0]) + 0.5 * (b - b[0]))
+    shifts = shifts_together(terms, "sum")
+    moved = [Along(shift).apply(make_blob(path)) for path, shift in zip((a, b), shifts, strict=True)]
+    for one in moved:
+        torch.testing.assert_close(centres(one), way, atol=5e-3, rtol=0)
+    torch.testing.assert_close(blend([(make_blob(a), 1.0), (make_blob(b), 0.5)], "sum").path(), way)
+    half = blend_path([(a, 0.5)], "sum")  # a weight is how far it goes, too
+    torch.testing.assert_close(half - half[0], 0.5 * (a - a[0]))
+    still = blend_path([(a, 1.0), (b, 1.0), (b, -1.0), (a, -1.0)], "sum")
+    torch.testing.assert_close(still, still[:1].expand(9, 2))
+    with pytest.raises(InputError, match="mean or sum is allowed"):
+        blend_path(terms, "loudest")
+
+
+def test_ways_that_add_up_go_on_from_where_one_has_ended():
+    a = torch.tensor([[0.1, 0.5], [0.2, 0.5], [0.3, 0.5], [0.4, 0.5], [0.5, 0.5]])
+    b = torch.tensor([[0.5, 0.9], [0.5, 0.9], [0.5, 0.9], [0.5, 0.8], [0.5, 0.7]])
+    first, later = torch.tensor([1.0, 1, 1, 0, 0]), torch.tensor([0.0, 0, 0, 1, 1])
+    way = blend_path([(a, first), (b, later)], "sum")
+    joined = [[0.1, 0.5], [0.2, 0.5], [0.3, 0.5], [0.3, 0.4], [0.3, 0.3]]
+    torch.testing.assert_close(way, torch.tensor(joined))
+    late = blend_path([(b, torch.tensor([0.0, 0, 1, 1, 1]))], "sum")
+    assert late[:2].isnan().all() and torch.equal(late[2:], b[2:])
+    assert not shifts_together([(b, torch.tensor([0.0, 0, 1, 1, 1]))], "sum")[0].any()
+
+
+def test_cameras_of_a_sum_add_up_as_the_ways_do(make_motion):
+    pan, rest = [[0.02 * n, 0.0, 0.0, 0.0] for n in range(12)], [[0.0] * 4] * 12
+    terms = [(make_motion(1, camera=pan), 1.0), (make_motion(2, camera=rest), 1.0)]
+    torch.testing.assert_close(blend(terms, "sum").camera(), torch.tensor(pan))
+    torch.testing.assert_close(blend(terms).camera(), torch.tensor(pan) / 2)
 
 
 def test_nothing_is_moved_where_there_is_one_path_or_weights_all_but_cancel():

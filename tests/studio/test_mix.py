@@ -125,9 +125,10 @@ def test_other_lengths_are_stretched(load):
     assert torch.allclose(torch.tensor(paths["blend"]), build(mix, load).path(), atol=1e-5)
 
 
-def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load):
+@pytest.mark.parametrize("law", ["mean", "sum"])
+def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load, law):
     tracks = (Track("a", 1.0), Track("b", 0.5), Track("still"))
-    mix = Mix(tracks, together=True)
+    mix = Mix(tracks, together=law)
     motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blend"])
     assert torch.allclose(motion.path(), way, atol=1e-5)
     bare = [without_looks(load(name), "background") for name in ("a", "b", "still")]
@@ -137,20 +138,23 @@ def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load):
     assert same(build(Mix(tracks), load), blend([(load("a"), 1.0), (load("b"), 0.5), (load("still"), 1.0)]))
 
 
-def test_one_object_changes_nothing_for_one_track_and_nothing_is_left_of_a_motion_less_itself(load):
+@pytest.mark.parametrize("law", ["mean", "sum"])
+def test_one_object_changes_nothing_for_one_track_and_nothing_is_left_of_a_motion_less_itself(load, law):
     alone = (Track("a", operations=[{"op": "reverse"}]),)
-    assert same(build(Mix(alone, together=True), load), build(Mix(alone), load))
-    nothing = build(Mix((Track("a"), Track("a", -1.0)), together=True), load)
+    assert same(build(Mix(alone, together=law), load), build(Mix(alone), load))
+    nothing = build(Mix((Track("a"), Track("a", -1.0)), together=law), load)
     assert all(site.qk.abs().max() < 1e-5 for site in nothing.sites.values())
     assert all(site.v() is None or site.v().abs().max() < 1e-5 for site in nothing.sites.values())
 
 
-@pytest.mark.parametrize("value", [None, 1, "yes"])
-def test_together_is_true_or_false(value):
-    mix = Mix((Track("a"), Track("b")), together=True)
+@pytest.mark.parametrize("value", [None, 1, "yes", ["mean"]])
+def test_together_is_one_of_three(value):
+    mix = Mix((Track("a"), Track("b")), together="sum")
     assert Mix.from_json(mix.to_json()) == mix
-    assert not Mix.from_json({"tracks": [{"motion": "a"}]}).together
-    with pytest.raises(InputError, match="true or false"):
+    assert Mix.from_json({"tracks": [{"motion": "a"}]}).together == "no"
+    for before, now in ((True, "mean"), (False, "no")):  # recipes from before there was a choice of laws
+        assert Mix.from_json({**mix.to_json(), "together": before}).together == now
+    with pytest.raises(InputError, match="no or mean or sum is allowed"):
         Mix.from_json({**mix.to_json(), "together": value})
 
 
