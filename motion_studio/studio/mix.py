@@ -35,6 +35,7 @@ from motion_studio.motion.operations_time import Delay, Fade
 Load = Callable[[str], Motion]
 
 TOGETHER = ("no", *LAWS)
+"""How tracks that differ are laid together: not at all, or by a law of blends."""
 MAX_TRACKS = 32
 MAX_OPERATIONS = 32
 # These leave the mean over the frames where it was, so that looks can be taken out after them as well.

@@ -34,7 +34,7 @@ KNOBS: dict[str, Any] = {
 
 def empty(frames: int) -> Desk:
     """A desk without tracks."""
-    return {"selected": 0, "frames": frames, "together": "mean", "tracks": []}
+    return {"selected": 0, "frames": frames, "together": "sum", "tracks": []}
 
 
 def add(desk: Desk, motion: str) -> Desk:

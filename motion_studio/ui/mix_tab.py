@@ -66,7 +66,7 @@ class MixTab:
         with gr.Row(elem_id="mix-bar", equal_height=True):
             gr.HTML(f"<h3>{WORDS['tracks']}</h3>", padding=False)
             self.together = gr.Dropdown(
-                [(WORDS[f"together_{law}"], law) for law in TOGETHER],
+                [(WORDS[f"together_{law}"], law) for law in reversed(TOGETHER)],
                 value=mix_desk.empty(self.spec.frames)["together"],
                 label=WORDS["together"],
                 show_label=False,

@@ -34,7 +34,7 @@ def test_a_mix_gives_its_desk_back():
     assert mix_desk.from_mix(mix, {"circle": "circle"}, 16) == desk
     assert not mix_desk.plain(mix)
     apart = {**desk, "together": "no"}
-    assert (mix.together, mix_desk.to_mix(apart).together) == ("mean", "no")
+    assert (mix.together, mix_desk.to_mix(apart).together) == ("sum", "no")
     assert mix_desk.from_mix(mix_desk.to_mix(apart), {"circle": "circle"}, 16) == apart
     assert len(mix_desk.remembered([desk], apart)) == 2  # so that undo brings it back
 
