@@ -64,14 +64,13 @@ def operation_from_json(values: Any) -> Operation:
     return OPERATIONS[op](**values)
 
 
-def blend(terms: Sequence[tuple[Motion, Weight]], law: str = "mean") -> Motion:
+def blend(terms: Sequence[tuple[Motion, Weight]]) -> Motion:
     """The weighted sum of motions, exact: ranks add up (`compact` brings them down again).
 
     A weight is a number or a tensor (N,), one a frame. A motion lacks a site where it was not learnt, which
-    counts as zero; that is allowed only between motions known to be for the same base model. `law`, one of
-    LAWS, says which way the result's path and camera go. Raises InputError without terms, with a weight that
-    is not finite or another law, IncompatibleMotion for motions of different base models, versions, frames,
-    shapes, or states of their looks.
+    counts as zero; that is allowed only between motions known to be for the same base model. Raises
+    InputError without terms or with a weight that is not finite, IncompatibleMotion for motions of different
+    base models, versions, frames, shapes, or states of their looks.
     """
     terms = list(terms)
     if not terms:
@@ -81,7 +80,7 @@ def blend(terms: Sequence[tuple[Motion, Weight]], law: str = "mean") -> Motion:
     shown = [
         curve.tolist() if isinstance(w, Tensor) else w for curve, (_, w) in zip(curves, terms, strict=True)
     ]
-    return _sum(motions, curves, {"op": "blend", "weights": shown}, motions, law)
+    return _sum(motions, curves, {"op": "blend", "weights": shown}, motions)
 
 
 def cross_fade(a: Motion, b: Motion, start: float, length: float) -> Motion:
@@ -144,6 +143,25 @@ def blend_path(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> Ten
     return torch.where(heard, start + way - way[first], torch.nan)
 
 
+def blend_camera(terms: Sequence[tuple[Tensor | None, Weight]], law: str = "mean") -> Tensor | None:
+    """The camera's curve (N, 4) that a blend has: each step the weighted mean, or sum, of the curves' steps.
+
+    A negative weight turns a camera round in a sum; in a mean, as in a plain blend, it does not, and counts
+    as none. None where a camera is not known, or none is heard. Raises InputError for another law.
+    """
+    Choice(LAWS)("law", law)
+    known = [(curve, _curve(weight, len(curve))) for curve, weight in terms if curve is not None]
+    if law == "mean":
+        known = [(curve, weight.clamp(min=0)) for curve, weight in known]
+    heard = sum((weight.abs() for _, weight in known), torch.zeros(1))
+    if len(known) < len(terms) or not heard.any():
+        return None
+    steps = sum(weight[1:, None] * curve.diff(dim=0) for curve, weight in known)
+    if law == "mean":
+        steps = steps / heard[1:, None].clamp(min=1e-6)
+    return torch.cat([torch.zeros(1, 4), steps.cumsum(0)])
+
+
 def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:
     """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
 
@@ -201,11 +219,7 @@ def compact(motion: Motion, rank: int) -> tuple[Motion, float]:
 
 
 def _sum(
-    motions: Sequence[Motion],
-    weights: Sequence[Tensor],
-    operation: dict[str, Any],
-    parents: Sequence[Motion],
-    law: str = "mean",
+    motions: Sequence[Motion], weights: Sequence[Tensor], operation: dict[str, Any], parents: Sequence[Motion]
 ) -> Motion:
     first = motions[0]
     for other in motions[1:]:
@@ -223,7 +237,7 @@ def _sum(
     paths = [motion.path() for motion in motions]
     path = None
     if all(one is not None for one in paths):
-        path = blend_path([(p, w) for p, w in zip(paths, weights, strict=True) if p is not None], law)
+        path = blend_path([(one, w) for one, w in zip(paths, weights, strict=True) if one is not None])
     info = replace(
         infos[0],
         title=" + ".join(dict.fromkeys(info.title for info in infos if info.title)),
@@ -239,28 +253,14 @@ def _sum(
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
         extent=infos[0].extent if len(infos) == 1 else 0.0,  # several objects are no disc
-        camera=_blend_camera([motion.camera() for motion in motions], weights, law),
+        camera=_rows(blend_camera([(m.camera(), w) for m, w in zip(motions, weights, strict=True)])),
         date="",
     )
     return Motion(sites, info)
 
 
-def _blend_camera(
-    cameras: Sequence[Tensor | None], weights: Sequence[Tensor], law: str
-) -> list[list[float]] | None:
-    """The camera's curve of a sum: at each frame the weighted mean, or sum, of the curves' steps to there.
-
-    A negative weight does not turn a camera round, so it counts as none. None where no camera is known, or
-    heard.
-    """
-    known = [(one, w.clamp(min=0)) for one, w in zip(cameras, weights, strict=True) if one is not None]
-    heard = sum((weight for _, weight in known), torch.zeros(1))
-    if len(known) < len(cameras) or not heard.any():
-        return None
-    steps = sum(weight[1:, None] * camera.diff(dim=0) for camera, weight in known)
-    if law == "mean":
-        steps = steps / heard[1:, None].clamp(min=1e-6)
-    return torch.cat([torch.zeros(1, 4), steps.cumsum(0)]).tolist()
+def _rows(curve: Tensor | None) -> list[list[float]] | None:
+    return None if curve is None else curve.tolist()
 
 
 def _check_fit(first: Motion, other: Motion) -> None:

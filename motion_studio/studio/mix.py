@@ -19,6 +19,7 @@ from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import (
     LAWS,
     blend,
+    blend_camera,
     blend_path,
     operation_from_json,
     resampled,
@@ -155,7 +156,9 @@ def build(mix: Mix, load: Load) -> Motion:
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     path = drawn["blend"]
     path = path if path and None not in path else None
-    return blend(terms, mix.law).replace_info(settings={"mix": mix.to_json()}, path=path)
+    camera = blend_camera([(motion.camera(), weight) for motion, weight in terms], mix.law)
+    camera = None if camera is None else camera.tolist()
+    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=camera)
 
 
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:

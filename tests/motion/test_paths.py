@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.motion.arithmetic import blend, blend_path, cross_fade, resampled, shifts_together, then
+from motion_studio.motion.arithmetic import (
+    blend,
+    blend_camera,
+    blend_path,
+    cross_fade,
+    resampled,
+    shifts_together,
+    then,
+)
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Speed, Strength
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
@@ -132,7 +140,6 @@ def test_ways_that_add_up_take_the_steps_of_all(make_blob, centres):
     moved = [Along(shift).apply(make_blob(path)) for path, shift in zip((a, b), shifts, strict=True)]
     for one in moved:
         torch.testing.assert_close(centres(one), way, atol=5e-3, rtol=0)
-    torch.testing.assert_close(blend([(make_blob(a), 1.0), (make_blob(b), 0.5)], "sum").path(), way)
     half = blend_path([(a, 0.5)], "sum")  # a weight is how far it goes, too
     torch.testing.assert_close(half - half[0], 0.5 * (a - a[0]))
     still = blend_path([(a, 1.0), (b, 1.0), (b, -1.0), (a, -1.0)], "sum")
@@ -153,11 +160,15 @@ def test_ways_that_add_up_go_on_from_where_one_has_ended():
     assert not shifts_together([(b, torch.tensor([0.0, 0, 1, 1, 1]))], "sum")[0].any()
 
 
-def test_cameras_of_a_sum_add_up_as_the_ways_do(make_motion):
-    pan, rest = [[0.02 * n, 0.0, 0.0, 0.0] for n in range(12)], [[0.0] * 4] * 12
-    terms = [(make_motion(1, camera=pan), 1.0), (make_motion(2, camera=rest), 1.0)]
-    torch.testing.assert_close(blend(terms, "sum").camera(), torch.tensor(pan))
-    torch.testing.assert_close(blend(terms).camera(), torch.tensor(pan) / 2)
+def test_cameras_add_up_as_the_ways_do():
+    pan, rest = torch.zeros(5, 4), torch.zeros(5, 4)
+    pan[:, 0] = torch.linspace(0, 0.4, 5)
+    torch.testing.assert_close(blend_camera([(pan, 1.0), (rest, 1.0)], "sum"), pan)
+    torch.testing.assert_close(blend_camera([(pan, 1.0), (rest, 1.0)]), pan / 2)
+    torch.testing.assert_close(blend_camera([(pan, 1.0), (pan, -1.5)], "sum"), -pan / 2)
+    torch.testing.assert_close(blend_camera([(pan, 1.0), (pan, -1.5)]), pan)
+    assert blend_camera([(pan, 1.0), (None, 1.0)], "sum") is None
+    assert blend_camera([(pan, 0.0)], "sum") is None
 
 
 def test_nothing_is_moved_where_there_is_one_path_or_weights_all_but_cancel():
