@@ -52,8 +52,13 @@ TWO = {
     "A / 2 + B / 2": (0.5, 0.5, ("no", "mean")),
     "A + B / 2": (1.0, 0.5, ("no", "mean")),
     "A + B": (1.0, 1.0, ("sum",)),
+    "A - B / 2": (1.0, -0.5, ("sum",)),
+    "A / 3": (1 / 3, 0.0, ("sum",)),
+    "-A": (-1.0, 0.0, ("sum",)),
 }
 """Mixes of two motions: weights, and how they are laid together; each should follow the path of its law."""
+THEN = {"A then B": 2.0, "A then B, cut": 0.0}
+"""One motion after another, and for how many frames they fade into each other."""
 CAMERAS = 6
 """Motions of a camera that are mixed with an object's."""
 INSIDE = (0.08, 0.92)
@@ -139,8 +144,8 @@ def several(bench: Bench) -> list[dict]:
         other = (number + 1) % count
         a, b, pa, pb = bench.motions[number], bench.motions[other], bench.paths[number], bench.paths[other]
         joined = torch.cat([pa[:middle], pb[: len(pa) - middle] - pb[0] + pa[middle]])
-        if stays(joined):
-            rows.append(bench.play(number, then(a, b, middle, join=True), joined, "A then B"))
+        for label, fade in THEN.items() if stays(joined) else ():
+            rows.append(bench.play(number, then(a, b, middle, fade, join=True), joined, label))
         for label, (wa, wb, ways) in TWO.items():
             for together in ways:
                 way = blend_path([(pa, wa), (pb, wb)], "sum" if together == "sum" else "mean")

@@ -30,7 +30,7 @@ from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
-from motion_studio.motion.operations_place import Along
+from motion_studio.motion.operations_place import Along, Turn
 from motion_studio.motion.operations_time import Delay, Fade
 
 Load = Callable[[str], Motion]
@@ -138,25 +138,30 @@ def build(mix: Mix, load: Load) -> Motion:
     """
     operations = _operations(mix)
     drawn = preview_paths(mix, load)
-    moves = [None] * len(mix.tracks) if mix.together == "no" else _moves_together(drawn, mix.law)
-    laid = list(zip(mix.tracks, operations, moves, strict=True))
-    apart = any(track.windowed or move or not _keeps_looks_apart(steps) for track, steps, move in laid)
-    frames = mix.frames
+    shifts = [None] * len(mix.tracks) if mix.together == "no" else _shifts_together(drawn, mix.law)
+    laid = list(zip(mix.tracks, operations, shifts, strict=True))
+    apart = any(
+        track.windowed or shift is not None or not _keeps_looks_apart(steps) for track, steps, shift in laid
+    )
+    frames, gains = mix.frames, _gains(mix, drawn)
     terms: list[tuple[Motion, float]] = []
-    for number, (track, steps, move) in enumerate(laid, 1):
+    for number, (track, steps, shift) in enumerate(laid, 1):
         with _naming(number, track.motion):
             motion = load(track.motion)
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
-            motion = _apply(motion, [*_window(track), *([move] if move else [])])
+            motion = _apply(motion, _window(track))
+            if shift is not None:
+                motion = _shifted(motion, shift, mix.together == "sum" and track.weight < 0)
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
-            terms.append((motion, track.weight))
+            terms.append((motion, gains[number - 1]))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     path = drawn["blend"]
     path = path if path and None not in path else None
-    camera = blend_camera([(motion.camera(), weight) for motion, weight in terms], mix.law)
+    cameras = [(motion.camera(), track.weight) for (motion, _), track in zip(terms, mix.tracks, strict=True)]
+    camera = blend_camera(cameras, mix.law)
     camera = None if camera is None else camera.tolist()
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=camera)
 
@@ -198,16 +203,41 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
     return {"frames": frames, "tracks": shown, "blend": way}
 
 
-def _moves_together(drawn: dict[str, Any], law: str) -> list[Along | None]:
-    """What moves each track's object to the mix's path, both as `preview_paths` draws them."""
+def _shifts_together(drawn: dict[str, Any], law: str) -> list[Tensor | None]:
+    """How each track's object must be moved to the mix's path, as `preview_paths` draws both; None: not."""
     known = {
         number: (torch.tensor(track["path"]), torch.tensor(track["weight"]))
         for number, track in enumerate(drawn["tracks"])
         if track["path"] is not None
     }
     shifts = dict(zip(known, shifts_together(list(known.values()), law), strict=True)) if known else {}
-    moved = {number: Along(shift) for number, shift in shifts.items() if shift.abs().max() > 1e-4}
+    moved = {number: shift for number, shift in shifts.items() if shift.abs().max() > 1e-4}
     return [moved.get(number) for number in range(len(drawn["tracks"]))]
+
+
+def _shifted(motion: Motion, shift: Tensor, turned: bool) -> Motion:
+    """The motion with its object moved by (N, 2); `turned` where it is to go the other way, so that what the
+    embedding says of its sides turns with it."""
+    if turned:
+        path, motion = motion.path(), Turn(180).apply(motion)
+        shift = shift + path - motion.path()
+    return Along(shift).apply(motion)
+
+
+def _gains(mix: Mix, drawn: dict[str, Any]) -> list[float]:
+    """The tracks' weights in the sum of motions.
+
+    Where ways add up, the way has them: it says how far a track goes, and whether the other way round. Played
+    softly a motion would not follow it: there the loudest plays at full, and none against the others. A track
+    without a way keeps its sign.
+    """
+    weights = [track.weight for track in mix.tracks]
+    if mix.together != "sum":
+        return weights
+    loudest = max(map(abs, weights)) or 1.0
+    ways = [track["path"] for track in drawn["tracks"]]
+    gains = [weight if way is None else abs(weight) for weight, way in zip(weights, ways, strict=True)]
+    return [gain / loudest for gain in gains]
 
 
 def _operations(mix: Mix) -> list[list[Operation]]:

@@ -139,12 +139,36 @@ def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load, law)
 
 
 @pytest.mark.parametrize("law", ["mean", "sum"])
-def test_one_object_changes_nothing_for_one_track_and_nothing_is_left_of_a_motion_less_itself(load, law):
+def test_one_object_changes_nothing_for_one_track(load, law):
     alone = (Track("a", operations=[{"op": "reverse"}]),)
     assert same(build(Mix(alone, together=law), load), build(Mix(alone), load))
-    nothing = build(Mix((Track("a"), Track("a", -1.0)), together=law), load)
-    assert all(site.qk.abs().max() < 1e-5 for site in nothing.sites.values())
-    assert all(site.v() is None or site.v().abs().max() < 1e-5 for site in nothing.sites.values())
+
+
+def test_a_motion_less_itself_is_nothing_or_where_ways_add_up_still(load):
+    tracks = (Track("a"), Track("a", -1.0))
+    for together in ("no", "mean"):
+        nothing = build(Mix(tracks, together=together), load)
+        assert all(site.qk.abs().max() < 1e-5 for site in nothing.sites.values())
+        assert all(site.v() is None or site.v().abs().max() < 1e-5 for site in nothing.sites.values())
+    still = build(Mix(tracks, together="sum"), load)
+    assert torch.allclose(still.path(), load("a").path()[:1].expand(5, 2), atol=1e-5)
+    assert any(site.qk.abs().max() > 1e-3 for site in still.sites.values())
+
+
+def test_where_ways_add_up_a_weight_is_how_far_a_track_goes_and_which_way(load):
+    bare = without_looks(load("b"), "background")
+    path = bare.path()
+    for weight, turned in ((0.25, bare), (-1.0, Turn(180).apply(bare))):
+        motion = build(Mix((Track("b", weight),), together="sum"), load)
+        way = path[0] + weight * (path - path[0])
+        assert torch.allclose(motion.path(), way, atol=1e-5)
+        assert same(motion, Along(way - turned.path()).apply(turned))  # played at full
+    quiet = build(Mix((Track("b", 0.0),), together="sum"), load)
+    assert all(site.qk.abs().max() < 1e-5 for site in quiet.sites.values())
+    pair = build(Mix((Track("b", -2.0), Track("still", -1.0)), together="sum"), load)
+    turned = Turn(180).apply(bare)
+    turned = Along(path[0] - 2 * (path - path[0]) - turned.path()).apply(turned)
+    assert same(pair, blend([(turned, 1.0), (without_looks(load("still"), "background"), -0.5)]))
 
 
 @pytest.mark.parametrize("value", [None, 1, "yes", ["mean"]])
