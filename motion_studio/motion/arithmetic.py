@@ -173,7 +173,7 @@ def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -
     followed = way.isfinite().all(1)
     if law == "mean":
         curves = torch.stack([_curve(weight, len(way)) for _, weight in terms])
-        followed &= curves.sum(0) >= CLEAR * curves.abs().sum(0)
+        followed &= curves.sum(0) > (CLEAR - 1e-6) * curves.abs().sum(0)
     return [torch.where(followed[:, None], way - path, 0.0) for path, _ in terms]
 
 

@@ -143,24 +143,25 @@ def build(mix: Mix, load: Load) -> Motion:
     apart = any(
         track.windowed or shift is not None or not _keeps_looks_apart(steps) for track, steps, shift in laid
     )
-    frames, gains = mix.frames, _gains(mix, drawn)
+    frames = mix.frames
     terms: list[tuple[Motion, float]] = []
-    for number, (track, steps, shift) in enumerate(laid, 1):
+    cameras: list[tuple[Tensor | None, float]] = []
+    for number, ((track, steps, shift), gain) in enumerate(zip(laid, _gains(mix, drawn), strict=True), 1):
         with _naming(number, track.motion):
             motion = load(track.motion)
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
             motion = _apply(motion, _window(track))
+            cameras.append((motion.camera(), track.weight))  # unturned: the weight has the sign
             if shift is not None:
                 motion = _shifted(motion, shift, mix.together == "sum" and track.weight < 0)
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
-            terms.append((motion, gains[number - 1]))
+            terms.append((motion, gain))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     path = drawn["blend"]
     path = path if path and None not in path else None
-    cameras = [(motion.camera(), track.weight) for (motion, _), track in zip(terms, mix.tracks, strict=True)]
     camera = blend_camera(cameras, mix.law)
     camera = None if camera is None else camera.tolist()
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=camera)

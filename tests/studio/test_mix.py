@@ -171,6 +171,15 @@ def test_where_ways_add_up_a_weight_is_how_far_a_track_goes_and_which_way(load):
     assert same(pair, blend([(turned, 1.0), (without_looks(load("still"), "background"), -0.5)]))
 
 
+def test_where_ways_add_up_so_do_cameras_with_their_signs(make_motion):
+    pan = [[0.1 * n, 0.0, 0.02 * n, 0.0] for n in range(5)]
+    way = [[0.3 + 0.1 * n, 0.5] for n in range(5)]  # what stands in the world goes along
+    motions = {"a": make_motion(1, camera=[[0.0] * 4] * 5), "pan": make_motion(2, path=way, camera=pan)}
+    for weight in (1.0, -1.0, 0.5):
+        mix = Mix((Track("a"), Track("pan", weight)), together="sum")
+        assert torch.allclose(build(mix, motions.get).camera(), weight * torch.tensor(pan), atol=1e-6)
+
+
 @pytest.mark.parametrize("value", [None, 1, "yes", ["mean"]])
 def test_together_is_one_of_three(value):
     mix = Mix((Track("a"), Track("b")), together="sum")
