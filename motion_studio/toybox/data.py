@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from motion_studio.motion.looks import shuffle_looks
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, pick, sample_scene
-from motion_studio.toybox.world import mask, render
+from motion_studio.toybox.shapes import SYMMETRY
+from motion_studio.toybox.world import Thing, mask, render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
@@ -21,8 +22,15 @@ TAUGHT = {"straight": 1, "circle": 3, "bounce": 2, "wave": 1, "zigzag": 1, "spin
 """What lessons are drawn from: family to how often against the others, the harder ones more."""
 FILMED = ["pan", "tilt", "zoom", "roll"]
 """The camera's part of the lessons, each as often."""
-LESSON = {"any": 0.35, "drill": 0.05, "lesson": 0.4, "filmed": 0.2}
-"""Shares of the clips while lessons last."""
+DRILLED = {"moving": "straight", "arcing": "circle", "circling": "circle", "spinning": "spin"}
+"""Names of motions that drills show, and their families."""
+TURNED = {"arcing": 3, "circling": 1, "spinning": 3}
+"""What turns are drawn from."""
+SHARES = {
+    "turns": {"any": 0.25, "drill": 0.1, "turn": 0.4, "lesson": 0.15, "filmed": 0.1},
+    "lessons": {"any": 0.3, "drill": 0.05, "turn": 0.15, "lesson": 0.35, "filmed": 0.15},
+}
+"""Kinds of clips in the stages that mix them, and how often each is drawn."""
 
 
 def seeded(rng: np.random.Generator) -> torch.Generator:
@@ -40,15 +48,28 @@ def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
     return torch.cat(out)
 
 
-def drill_clip(seed: int) -> tuple[Tensor, str, Tensor]:
-    """Return one clip as `training_clip` does: its object crosses a plain ground on a line, and says so."""
+def drill_clip(seed: int, names: dict[str, float]) -> tuple[Tensor, str, Tensor]:
+    """Return one clip as `training_clip` does: its object moves on plain ground, and the caption says how."""
     rng = np.random.default_rng([seed, 2])
+    name = pick(names, rng)
     while True:
-        scene = sample_scene(int(rng.integers(HELD_OUT)), move="straight", camera="none")
-        if np.ptp(scene.things[0].path, axis=0).max() >= 0.25:
+        scene = sample_scene(int(rng.integers(HELD_OUT)), move=DRILLED[name], camera="none")
+        if scene.things[0].words.startswith(name) and _telling(scene.things[0]):
             break
     scene = replace(scene, ground=replace(scene.ground, pattern="plain"))
     return render(scene).frames, caption(scene), torch.from_numpy(mask(scene, 16))
+
+
+def _telling(thing: Thing) -> bool:
+    """Whether a motion is large, and the mean of all that its words name is too.
+
+    Circles from anywhere are none, and so are spins farther than a shape looks the same again.
+    """
+    if thing.words.startswith("spinning"):
+        return SYMMETRY[thing.shape] <= 3 and 1.0 < np.ptp(thing.angle) < 1.9
+    return np.ptp(thing.path, axis=0).max() >= 0.25 and (
+        thing.words.startswith("moving") or "from" in thing.words
+    )
 
 
 def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
@@ -82,7 +103,7 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
 class Clips(Dataset):
     """Seeded clips of one kind, one after another without an end; its frames have 8 bits, as a file's do.
 
-    `kind` is "any", "drill", or "lesson": lessons among the others, as LESSON says.
+    `kind` is "any", "drill" (straight lines), "turn", or one of SHARES.
     """
 
     def __init__(self, seed: int, kind: str) -> None:
@@ -94,9 +115,10 @@ class Clips(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, str, Tensor]:
         rng = np.random.default_rng([self.seed, index])
         seed, kind = int(rng.integers(HELD_OUT)), self.kind
-        if kind == "lesson":
-            kind = pick(LESSON, rng)
-        frames, text, cover = drill_clip(seed) if kind == "drill" else training_clip(seed, kind)
+        if kind in SHARES:
+            kind = pick(SHARES[kind], rng)
+        drilled = {"drill": {"moving": 1}, "turn": TURNED}.get(kind)
+        frames, text, cover = drill_clip(seed, drilled) if drilled else training_clip(seed, kind)
         return (frames * 255).round().byte(), text, cover
 
 

@@ -84,12 +84,13 @@ def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing
     path = _place(drawn.path, camera, rng)
     if path is None:
         return None
+    tilt = 0.15 if family == "spin" else 0.5  # the mean of spins from anywhere is no spin
     return Thing(
         str(rng.choice(shapes)),
         colour,
         rng.uniform(0.145, 0.195),
         path,
-        drawn.angle + rng.uniform(-0.5, 0.5),
+        drawn.angle + tilt * rng.uniform(-1, 1),
         drawn.scale,
         drawn.words,
     )

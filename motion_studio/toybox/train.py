@@ -2,6 +2,7 @@
 
 First the autoencoder, then text encoder and denoiser together: v-prediction with zero terminal SNR
 (Lin et al., arXiv 2305.08891), noise levels drawn as U^0.8, text dropped for guidance, weights averaged.
+In between the text encoder alone, for words that turn (`words.teach`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from motion_studio.toybox.autoencoder import train_autoencoder
 from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.objective import Denoiser, explained, loss_of
 from motion_studio.toybox.sample import vocabulary
+from motion_studio.toybox.words import teach
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = (2, 4, 2, 16)
@@ -118,6 +120,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     """Train text encoder and UNet from the last checkpoint, if any, on; return the averaged weights."""
     plain_attention(pipe.unet)
     model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
+    model.text.requires_grad_(not args.keep_text)
     alphas = pipe.scheduler.alphas_cumprod.to(device)
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
@@ -139,11 +142,15 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * pace(step, args.steps, args.fall, args.drill_at)
         stage = _stage(step, args)
-        if step == args.drill_at and stage.clips == "drill":
-            see_time(model.unet)
+        before = _stage(step - 1, args)
+        if stage.clips != before.clips and stage.clips in ("drill", "turns"):
+            if stage.clips == "drill":
+                see_time(model.unet)
+            else:
+                teach_words(pipe, args)
             optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
             average.n_averaged.zero_()
-        if step > first and stage.clips != _stage(step - 1, args).clips:
+        if step > first and stage.clips != before.clips:
             pool = _pool(pipe, args, step)
         pool.add()
         generator = torch.Generator(device).manual_seed(args.seed * 7919 + step)
@@ -170,6 +177,14 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     return average.module
 
 
+def teach_words(pipe, args: argparse.Namespace) -> None:
+    """Teach the text encoder words that turn, whether or not it is trained otherwise, and say how well."""
+    pipe.text_encoder.requires_grad_(True)
+    learnt = teach(pipe.text_encoder, pipe.tokenizer, args.word_steps, args.word_captions, args.seed)
+    print(f"words that turn: {learnt:.0%} of what they mean is in the text", flush=True)
+    pipe.text_encoder.requires_grad_(not args.keep_text)
+
+
 @dataclass(frozen=True)
 class Stage:
     """What a step trains on: which clips are drawn, how many of their frames in turn, what share is noise."""
@@ -184,15 +199,18 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
 
     A word of motion and the frame's index act only together, a saddle that mixed training did not leave in
     thousands of steps. The drill leaves it: wide straight motions out of nothing but noise, then at all
-    levels of noise, so that words learn to be silent where the picture speaks. Lessons add the other words,
-    on more frames: two of them cannot show a circle.
+    levels of noise, so that words learn to be silent where the picture speaks. Turns do so for words that
+    turn, once the text encoder knows them. Lessons add the other words, on more frames: two of them cannot
+    show a circle.
     """
     since = step - args.drill_at
     whole = step >= args.thin_until * args.steps
     if 0 <= since < args.drill_steps:
         return Stage("drill", (4, 2), 1.0 if since < args.drill_steps / 2 else 0.5)
+    if 0 <= since < args.drill_steps + args.turn_steps:
+        return Stage("turns", (4, 4, 4, 16), 0.7)
     if since >= 0 and step < args.lessons_until:
-        return Stage("lesson", (4, 8, 16), 0.3)
+        return Stage("lessons", (4, 8, 16), 0.3)
     return Stage("any", (16,) if whole else FRAMES, 0.2 if since >= 0 else 0.0)
 
 
@@ -247,6 +265,12 @@ def main() -> None:
     )
     parser.add_argument("--drill-at", type=int, default=7200, help="the step before which words are drilled")
     parser.add_argument("--drill-steps", type=int, default=650, help="0 for lessons without a drill")
+    parser.add_argument(
+        "--turn-steps", type=int, default=1200, help="after the drill, steps for words that turn"
+    )
+    parser.add_argument("--word-steps", type=int, default=2000, help="before them, of the text encoder alone")
+    parser.add_argument("--word-captions", type=int, default=6000, help="which are drawn for it")
+    parser.add_argument("--keep-text", action="store_true", help="train the text encoder in no other step")
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
     parser.add_argument("--fall", type=float, default=0.09, help="share of steps in which the rate falls")
     parser.add_argument(

@@ -20,10 +20,12 @@ from motion_studio.backbones.toybox_build import (
     refill,
     see_time,
 )
-from motion_studio.toybox.data import LatentPool, drill_clip, training_clip
+from motion_studio.toybox.data import TURNED, LatentPool, drill_clip, training_clip
 from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
+from motion_studio.toybox.probe import obeys, read
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
 from motion_studio.toybox.train import _stage, main, pace
+from motion_studio.video.clip import Clip
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_the_pool_keeps_its_size(pipe):
 
 
 def test_workers_draw_the_same_clips(pipe):
-    alone, helped = (LatentPool(pipe.vae, pipe.tokenizer, 4, 5, "lesson", workers=n) for n in (0, 2))
+    alone, helped = (LatentPool(pipe.vae, pipe.tokenizer, 4, 5, "lessons", workers=n) for n in (0, 2))
     for _ in range(2):
         alone.add()
         helped.add()
@@ -156,13 +158,25 @@ def test_the_rate_rises_and_falls():
 
 def test_drills_cross_the_picture_and_say_where_to():
     for seed in range(5):
-        frames, text, cover = drill_clip(seed)
+        frames, text, cover = drill_clip(seed, {"moving": 1})
         assert frames.shape == (16, 3, 64, 64) and " moving " in text and " on plain " in text
         across = torch.arange(16.0)
         x, y = ((cover.sum(dim) * across).sum(1) / cover.sum((1, 2)) for dim in (1, 2))
         assert max(x.max() - x.min(), y.max() - y.min()) > 0.2 * 16
         words = text.split(" moving ")[1].split(" on ")[0].split()
         assert ("right" in words) <= bool(x[-1] > x[0]) and ("left" in words) <= bool(x[-1] < x[0])
+
+
+def test_turns_do_what_they_say_and_show_it():
+    names = set()
+    for seed in range(12):
+        frames, text, _ = drill_clip(seed, TURNED)
+        shape, words = text.split()[2], " ".join(text.split()[3:]).split(" on ")[0]
+        seen = read(Clip(frames, 8.0))
+        assert seen.shape == shape and obeys(words, seen.path, seen.angle, seen.radius), text
+        assert text.split(" on ")[1].startswith("plain ")
+        names.add(words.split()[0])
+    assert names == set(TURNED)
 
 
 def test_drills_are_nothing_but_noise():
@@ -229,12 +243,14 @@ def test_a_new_model_can_tell_frames_apart_where_words_are_read():
 
 
 def test_words_are_drilled_then_taught_then_left_among_the_rest():
-    args = SimpleNamespace(steps=100, drill_at=20, drill_steps=10, lessons_until=50, thin_until=0.8)
-    stages = {step: _stage(step, args) for step in (0, 19, 20, 25, 30, 49, 50, 80)}
-    assert [stage.clips for stage in stages.values()] == ["any"] * 2 + ["drill"] * 2 + ["lesson"] * 2 + [
-        "any"
-    ] * 2
-    assert [stages[step].drowned for step in (0, 20, 25, 30, 50)] == [0, 1, 0.5, 0.3, 0.2]
+    args = SimpleNamespace(
+        steps=100, drill_at=20, drill_steps=10, turn_steps=10, lessons_until=50, thin_until=0.8
+    )
+    stages = {step: _stage(step, args) for step in (0, 19, 20, 25, 30, 39, 40, 49, 50, 80)}
+    assert [stage.clips for stage in stages.values()] == ["any"] * 2 + ["drill"] * 2 + ["turns"] * 2 + [
+        "lessons"
+    ] * 2 + ["any"] * 2
+    assert [stages[step].drowned for step in (0, 20, 25, 30, 40, 50)] == [0, 1, 0.5, 0.7, 0.3, 0.2]
     assert set(stages[20].frames) == {2, 4} and 16 in stages[50].frames and stages[80].frames == (16,)
 
 
@@ -253,6 +269,12 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
             "2",
             "--drill-steps",
             "1",
+            "--turn-steps",
+            "1",
+            "--word-steps",
+            "2",
+            "--word-captions",
+            "20",
             "--lessons-until",
             "4",
             "--aside",
