@@ -24,8 +24,8 @@ FILMED = ["pan", "tilt", "zoom", "roll"]
 """The camera's part of the lessons, each as often."""
 DRILLED = {"moving": "straight", "arcing": "circle", "circling": "circle", "spinning": "spin"}
 """Names of motions that drills show, and their families."""
-TURNED = {"arcing": 3, "circling": 1, "spinning": 3}
-"""What turns are drawn from."""
+DRILLS = {"drill": {"moving": 1}, "turn": {"arcing": 3, "circling": 1, "spinning": 3}}
+"""Kinds of drills, and how often each shows which motions."""
 SHARES = {
     "turns": {"any": 0.25, "drill": 0.1, "turn": 0.4, "lesson": 0.15, "filmed": 0.1},
     "lessons": {"any": 0.3, "drill": 0.05, "turn": 0.15, "lesson": 0.35, "filmed": 0.15},
@@ -48,10 +48,10 @@ def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
     return torch.cat(out)
 
 
-def drill_clip(seed: int, names: dict[str, float]) -> tuple[Tensor, str, Tensor]:
+def drill_clip(seed: int, kind: str) -> tuple[Tensor, str, Tensor]:
     """Return one clip as `training_clip` does: its object moves on plain ground, and the caption says how."""
     rng = np.random.default_rng([seed, 2])
-    name = pick(names, rng)
+    name = pick(DRILLS[kind], rng)
     while True:
         scene = sample_scene(int(rng.integers(HELD_OUT)), move=DRILLED[name], camera="none")
         if scene.things[0].words.startswith(name) and _telling(scene.things[0]):
@@ -103,7 +103,7 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
 class Clips(Dataset):
     """Seeded clips of one kind, one after another without an end; its frames have 8 bits, as a file's do.
 
-    `kind` is "any", "drill" (straight lines), "turn", or one of SHARES.
+    `kind` is "any", or of DRILLS or SHARES.
     """
 
     def __init__(self, seed: int, kind: str) -> None:
@@ -117,8 +117,8 @@ class Clips(Dataset):
         seed, kind = int(rng.integers(HELD_OUT)), self.kind
         if kind in SHARES:
             kind = pick(SHARES[kind], rng)
-        drilled = {"drill": {"moving": 1}, "turn": TURNED}.get(kind)
-        frames, text, cover = drill_clip(seed, drilled) if drilled else training_clip(seed, kind)
+        draw = drill_clip if kind in DRILLS else training_clip
+        frames, text, cover = draw(seed, kind)
         return (frames * 255).round().byte(), text, cover
 
 

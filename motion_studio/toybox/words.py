@@ -18,12 +18,11 @@ from tqdm import tqdm
 
 from motion_studio.toybox.motions import SIDES, Rng
 from motion_studio.toybox.sample import HELD_OUT, caption, pick, sample_scene
-from motion_studio.toybox.shapes import COLOURS, GROUNDS, PATTERNS, SHAPES
 
-TURNING = {"arcing": 0.3, "circling": 0.3, "spinning": 0.15}
-"""Names of motions that turn, and their shares of the captions; all other captions keep their states."""
-STILL = (0.0, 0.0, 0.0)
-"""What captions say that are not of turning."""
+TURNING = ("arcing", "circling", "spinning")
+"""Names of motions that turn; captions without them keep their states."""
+MOVES = {"circle": 0.6, "spin": 0.15, "": 0.25}
+"""Families of the captions' motions (none: any, and any camera), and their shares."""
 STRENGTH = 4.0
 """Length of what is added to a state; states are some 7 long."""
 _BATCH, _RATE = 64, 2e-3
@@ -31,22 +30,20 @@ _TAIL = 5
 """Tokens at a caption's end that know its motion: its last word, three of the ground, and the end's own."""
 
 
-def turning(name: str, rng: Rng) -> tuple[str, tuple[float, float, float]]:
-    """Return a caption of a motion called `name`, and what it says: the way it sets out (x, y; 0, 0 where it
-    leaves that open) and the way it turns (1 is clockwise)."""
-    way, side = int(rng.choice([-1, 1])), int(rng.integers(len(SIDES)))
-    pattern, colour = str(rng.choice(PATTERNS)), str(rng.choice(GROUNDS))
-    words = f"a {rng.choice(list(COLOURS))} {rng.choice(SHAPES)} {name}"
-    words += " clockwise" if way > 0 else " counterclockwise"
-    ground = f"on plain {colour}" if pattern == "plain" else f"on {colour} {pattern}"
-    if name == "spinning" or rng.uniform() < 0.2:
-        return f"{words} {ground}", (0.0, 0.0, float(way))
-    heading = (side + way) * np.pi / 2  # a circle's tangent is a quarter turn on from its radius
-    return f"{words} {SIDES[side]} {ground}", (float(np.cos(heading)), float(np.sin(heading)), float(way))
+def meaning(words: str) -> tuple[float, float, float]:
+    """Return the way a motion sets out (x, y; 0, 0 where words leave that open) and turns (clockwise 1)."""
+    if not words.startswith(TURNING):
+        return 0.0, 0.0, 0.0
+    way = -1 if "counterclockwise" in words else 1
+    for number, side in enumerate(SIDES):
+        if words.endswith(side):
+            heading = (number + way) * np.pi / 2  # a circle's tangent is a quarter turn on from its radius
+            return float(np.cos(heading)), float(np.sin(heading)), float(way)
+    return 0.0, 0.0, float(way)
 
 
 def teach(text: nn.Module, tokenizer, steps: int = 2000, captions: int = 6000, seed: int = 0) -> float:
-    """Train a CLIPTextModel, in place, to add what `turning` says along three new axes of its states.
+    """Train a CLIPTextModel, in place, to add what `meaning` says along three new axes of its states.
 
     A minute and a half on a processor.
 
@@ -72,12 +69,12 @@ def teach(text: nn.Module, tokenizer, steps: int = 2000, captions: int = 6000, s
     return 1 - (left / first).item()
 
 
-def _kept(rng: Rng) -> str:
-    """Return a caption that says of no turning, with its motion or without it."""
-    while True:
-        scene = sample_scene(int(rng.integers(HELD_OUT)))
-        if not scene.things[0].words.startswith(tuple(TURNING)):
-            return caption(scene, rng.uniform() < 0.75)
+def _said(rng: Rng) -> tuple[str, tuple[float, float, float]]:
+    """Draw a caption, of any motion at times without it, and what it says of turning."""
+    move, seed = pick(MOVES, rng), int(rng.integers(HELD_OUT))
+    scene = sample_scene(seed, move=move, camera="none") if move else sample_scene(seed)
+    named = bool(move) or rng.uniform() < 0.75
+    return caption(scene, named), meaning(scene.things[0].words if named else "")
 
 
 @torch.no_grad()
@@ -85,11 +82,7 @@ def _lessons(encoder: nn.Module, tokenizer, captions: int, rng: Rng) -> tuple[Te
     """Return token ids (N, L) of captions, and the states (N, L, C) that `encoder` is to give them."""
     device, width = encoder.device, encoder.config.hidden_size
     axes = torch.from_numpy(np.linalg.qr(rng.normal(size=(width, 3)))[0].T).float().to(device)
-    shares = {**TURNING, "": 1 - sum(TURNING.values())}
-    drawn = [
-        turning(name, rng) if (name := pick(shares, rng)) else (_kept(rng), STILL) for _ in range(captions)
-    ]
-    texts, meanings = zip(*drawn, strict=True)
+    texts, meanings = zip(*(_said(rng) for _ in range(captions)), strict=True)
     tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").to(device)
     states = torch.cat([encoder(ids).last_hidden_state for ids in tokens.input_ids.split(_BATCH)])
     place = torch.arange(states.shape[1], device=device)

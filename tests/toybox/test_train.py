@@ -20,7 +20,7 @@ from motion_studio.backbones.toybox_build import (
     refill,
     see_time,
 )
-from motion_studio.toybox.data import TURNED, LatentPool, drill_clip, training_clip
+from motion_studio.toybox.data import DRILLS, LatentPool, drill_clip, training_clip
 from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
 from motion_studio.toybox.probe import obeys, read
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
@@ -158,7 +158,7 @@ def test_the_rate_rises_and_falls():
 
 def test_drills_cross_the_picture_and_say_where_to():
     for seed in range(5):
-        frames, text, cover = drill_clip(seed, {"moving": 1})
+        frames, text, cover = drill_clip(seed, "drill")
         assert frames.shape == (16, 3, 64, 64) and " moving " in text and " on plain " in text
         across = torch.arange(16.0)
         x, y = ((cover.sum(dim) * across).sum(1) / cover.sum((1, 2)) for dim in (1, 2))
@@ -170,13 +170,13 @@ def test_drills_cross_the_picture_and_say_where_to():
 def test_turns_do_what_they_say_and_show_it():
     names = set()
     for seed in range(12):
-        frames, text, _ = drill_clip(seed, TURNED)
+        frames, text, _ = drill_clip(seed, "turn")
         shape, words = text.split()[2], " ".join(text.split()[3:]).split(" on ")[0]
         seen = read(Clip(frames, 8.0))
         assert seen.shape == shape and obeys(words, seen.path, seen.angle, seen.radius), text
         assert text.split(" on ")[1].startswith("plain ")
         names.add(words.split()[0])
-    assert names == set(TURNED)
+    assert names == set(DRILLS["turn"])
 
 
 def test_drills_are_nothing_but_noise():

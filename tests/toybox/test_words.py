@@ -11,20 +11,15 @@ import torch
 from motion_studio.backbones.toybox_build import build
 from motion_studio.toybox.motions import circle, spin
 from motion_studio.toybox.sample import vocabulary
-from motion_studio.toybox.words import TURNING, teach, turning
+from motion_studio.toybox.words import TURNING, meaning, teach
 
 
-def test_a_turn_sets_out_as_the_world_draws_it():
+def test_words_of_turning_mean_what_the_world_draws():
     rng = np.random.default_rng(0)
-    said = {}
-    for _ in range(400):
-        for name in ("arcing", "circling"):
-            text, meaning = turning(name, rng)
-            said[" ".join(text.split()[3:]).split(" on ")[0]] = meaning
     sided = 0
     for _ in range(200):
         move = circle(64, rng)
-        x, y, way = said[move.words]
+        x, y, way = meaning(move.words)
         assert way == (-1 if "counterclockwise" in move.words else 1)
         if "from" in move.words:
             step = move.path[1] - move.path[0]
@@ -35,13 +30,13 @@ def test_a_turn_sets_out_as_the_world_draws_it():
     assert sided > 100
 
 
-def test_a_spin_has_a_way_and_sets_out_nowhere():
+def test_a_spin_has_a_way_and_sets_out_nowhere_and_other_words_say_nothing():
     rng = np.random.default_rng(1)
     for _ in range(20):
-        text, meaning = turning("spinning", rng)
-        assert "spinning" in text and meaning[:2] == (0, 0)
         move = spin(8, rng)
-        assert np.sign(move.angle[-1]) == (-1 if "counterclockwise" in move.words else 1)
+        assert meaning(move.words) == (0, 0, np.sign(move.angle[-1]))
+    for words in ("", "moving right", "bouncing left", "standing still"):
+        assert meaning(words) == (0, 0, 0)
 
 
 @pytest.fixture(scope="module")
