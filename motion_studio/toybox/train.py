@@ -146,7 +146,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         if stage.clips != before.clips and stage.clips in ("drill", "turns"):
             if stage.clips == "drill":
                 see_time(model.unet)
-            else:
+            elif args.word_steps:
                 teach_words(pipe, args)
             optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
             average.n_averaged.zero_()
@@ -268,7 +268,12 @@ def main() -> None:
     parser.add_argument(
         "--turn-steps", type=int, default=1200, help="after the drill, steps for words that turn"
     )
-    parser.add_argument("--word-steps", type=int, default=2000, help="before them, of the text encoder alone")
+    parser.add_argument(
+        "--word-steps",
+        type=int,
+        default=2000,
+        help="before them, of the text encoder alone; 0: it knows them",
+    )
     parser.add_argument("--word-captions", type=int, default=6000, help="which are drawn for it")
     parser.add_argument("--keep-text", action="store_true", help="train the text encoder in no other step")
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")

@@ -1,4 +1,4 @@
-"""The built-in model's parts: words, pool, loss, and a training run that goes on where it stopped."""
+"""The built-in model's parts: words, loss, and a training run that goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ from motion_studio.backbones.toybox_build import (
     refill,
     see_time,
 )
-from motion_studio.toybox.data import DRILLS, LatentPool, drill_clip, training_clip
+from motion_studio.toybox.data import LatentPool
 from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
-from motion_studio.toybox.probe import obeys, read
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
 from motion_studio.toybox.train import _stage, main, pace
-from motion_studio.video.clip import Clip
 
 
 @pytest.fixture(scope="module")
@@ -69,42 +67,6 @@ def test_a_plain_pipeline_makes_a_clip(pipe):
         "a red star", num_frames=4, height=64, width=64, num_inference_steps=2, output_type="pt"
     ).frames
     assert made.shape == (1, 4, 3, 64, 64)
-
-
-def test_training_clips_are_seeded_and_some_are_without_words():
-    frames, text, cover = training_clip(7)
-    again, same, where = training_clip(7)
-    assert torch.equal(frames, again) and text == same and torch.equal(cover, where)
-    assert cover.shape == (16, 16, 16) and cover.min() == 0 and cover.max() == 1
-    assert 0.05 < cover.mean() < 0.5
-    assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
-
-
-def test_lessons_name_what_moves():
-    lessons, filmed = ([training_clip(seed, kind)[1] for seed in range(40)] for kind in ("lesson", "filmed"))
-    assert not any("camera" in text for text in lessons)
-    assert sum("camera" in text for text in filmed) > 30  # some words, and some captions, are left out
-
-
-def test_the_pool_keeps_its_size(pipe):
-    pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
-    pool.add()
-    assert len(pool) == 2
-    first = pool.kept[0].clone()
-    pool.add()
-    latents, ids, cover = pool.batch(2)
-    assert len(pool) == 3 and cover.shape == (2, 16, 16, 16)
-    assert latents.shape == (2, pipe.unet.config.in_channels, 16, 16, 16) and ids.shape[0] == 2
-    kept = [torch.equal(old, new) for old, new in zip(first, pool.kept[0], strict=True)]
-    assert kept == [False, True, False]  # the oldest went, its place and the free one were taken
-
-
-def test_workers_draw_the_same_clips(pipe):
-    alone, helped = (LatentPool(pipe.vae, pipe.tokenizer, 4, 5, "lessons", workers=n) for n in (0, 2))
-    for _ in range(2):
-        alone.add()
-        helped.add()
-    assert all(torch.equal(a, b) for a, b in zip(alone.kept, helped.kept, strict=True))
 
 
 def test_a_perfect_model_has_no_loss():
@@ -154,29 +116,6 @@ def test_the_rate_rises_and_falls():
     assert pace(999, 1000, 0.3, 2000) == pytest.approx(1 / 300)
     assert pace(850, 1000, 0.1, 2000) == 1
     assert pace(499, 1000, 0.3, 500) == 1 and pace(500, 1000, 0.3, 500) == 0.02
-
-
-def test_drills_cross_the_picture_and_say_where_to():
-    for seed in range(5):
-        frames, text, cover = drill_clip(seed, "drill")
-        assert frames.shape == (16, 3, 64, 64) and " moving " in text and " on plain " in text
-        across = torch.arange(16.0)
-        x, y = ((cover.sum(dim) * across).sum(1) / cover.sum((1, 2)) for dim in (1, 2))
-        assert max(x.max() - x.min(), y.max() - y.min()) > 0.2 * 16
-        words = text.split(" moving ")[1].split(" on ")[0].split()
-        assert ("right" in words) <= bool(x[-1] > x[0]) and ("left" in words) <= bool(x[-1] < x[0])
-
-
-def test_turns_do_what_they_say_and_show_it():
-    names = set()
-    for seed in range(12):
-        frames, text, _ = drill_clip(seed, "turn")
-        shape, words = text.split()[2], " ".join(text.split()[3:]).split(" on ")[0]
-        seen = read(Clip(frames, 8.0))
-        assert seen.shape == shape and obeys(words, seen.path, seen.angle, seen.radius), text
-        assert text.split(" on ")[1].startswith("plain ")
-        names.add(words.split()[0])
-    assert names == set(DRILLS["turn"])
 
 
 def test_drills_are_nothing_but_noise():
@@ -318,6 +257,8 @@ def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
         "--drill-at",
         "0",
         "--drill-steps",
+        "0",
+        "--word-steps",
         "0",
         "--batch",
         "2",

@@ -1,0 +1,76 @@
+"""What the built-in model is trained on: clips that show what their captions say, and the pool of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from motion_studio.backbones.toybox_build import build
+from motion_studio.toybox.data import DRILLS, LatentPool, drill_clip, training_clip
+from motion_studio.toybox.probe import obeys, read
+from motion_studio.toybox.sample import vocabulary
+from motion_studio.video.clip import Clip
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return build(vocabulary(), seed=1)
+
+
+def test_training_clips_are_seeded_and_some_are_without_words():
+    frames, text, cover = training_clip(7)
+    again, same, where = training_clip(7)
+    assert torch.equal(frames, again) and text == same and torch.equal(cover, where)
+    assert cover.shape == (16, 16, 16) and cover.min() == 0 and cover.max() == 1
+    assert 0.05 < cover.mean() < 0.5
+    assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
+
+
+def test_lessons_name_what_moves():
+    lessons, filmed = ([training_clip(seed, kind)[1] for seed in range(40)] for kind in ("lesson", "filmed"))
+    assert not any("camera" in text for text in lessons)
+    assert sum("camera" in text for text in filmed) > 30  # some words, and some captions, are left out
+
+
+def test_the_pool_keeps_its_size(pipe):
+    pool = LatentPool(pipe.vae, pipe.tokenizer, size=3, seed=0)
+    pool.add()
+    assert len(pool) == 2
+    first = pool.kept[0].clone()
+    pool.add()
+    latents, ids, cover = pool.batch(2)
+    assert len(pool) == 3 and cover.shape == (2, 16, 16, 16)
+    assert latents.shape == (2, pipe.unet.config.in_channels, 16, 16, 16) and ids.shape[0] == 2
+    kept = [torch.equal(old, new) for old, new in zip(first, pool.kept[0], strict=True)]
+    assert kept == [False, True, False]  # the oldest went, its place and the free one were taken
+
+
+def test_workers_draw_the_same_clips(pipe):
+    alone, helped = (LatentPool(pipe.vae, pipe.tokenizer, 4, 5, "lessons", workers=n) for n in (0, 2))
+    for _ in range(2):
+        alone.add()
+        helped.add()
+    assert all(torch.equal(a, b) for a, b in zip(alone.kept, helped.kept, strict=True))
+
+
+def test_drills_cross_the_picture_and_say_where_to():
+    for seed in range(5):
+        frames, text, cover = drill_clip(seed, "drill")
+        assert frames.shape == (16, 3, 64, 64) and " moving " in text and " on plain " in text
+        across = torch.arange(16.0)
+        x, y = ((cover.sum(dim) * across).sum(1) / cover.sum((1, 2)) for dim in (1, 2))
+        assert max(x.max() - x.min(), y.max() - y.min()) > 0.2 * 16
+        words = text.split(" moving ")[1].split(" on ")[0].split()
+        assert ("right" in words) <= bool(x[-1] > x[0]) and ("left" in words) <= bool(x[-1] < x[0])
+
+
+def test_turns_do_what_they_say_and_show_it():
+    names = set()
+    for seed in range(12):
+        frames, text, _ = drill_clip(seed, "turn")
+        shape, words = text.split()[2], " ".join(text.split()[3:]).split(" on ")[0]
+        seen = read(Clip(frames, 8.0))
+        assert seen.shape == shape and obeys(words, seen.path, seen.angle, seen.radius), text
+        assert text.split(" on ")[1].startswith("plain ")
+        names.add(words.split()[0])
+    assert names == set(DRILLS["turn"])
