@@ -180,7 +180,7 @@ def tiny_wan_pipeline(scheduler: Any = None, seed: int = 0) -> WanPipeline:
             out_channels=4,
             text_dim=16,
             freq_dim=16,
-            ffn_dim=16,
+            ffn_dim=96,
             num_layers=2,
             rope_max_seq_len=32,
         ),

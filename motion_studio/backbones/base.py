@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,8 +45,8 @@ class Backbone(ABC):
     """Frames that the autoencoder takes at once."""
     hashed_as: torch.dtype = torch.float16
     """The coarsest type that its weights are loaded as, so that every way of loading gives one hash."""
-    checkpointing: bool = False
-    """Whether memory is too short to learn without computing blocks again in the backward pass."""
+    checkpointing: Literal["off", "feed-forward", "on"] = "off"
+    """What learning computes again in the backward pass, for the memory is too short to keep it."""
 
     def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:
         self.spec = spec

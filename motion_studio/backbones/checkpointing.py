@@ -1,4 +1,4 @@
-"""Learning in less memory: a block's activations are computed again in the backward pass, not kept."""
+"""Learning in less memory: activations are computed again in the backward pass, not kept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention import BasicTransformerBlock, FeedForward
 from diffusers.models.resnet import ResnetBlock2D, TemporalConvLayer
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.transformers.transformer_temporal import TransformerTemporalModel
@@ -30,25 +30,34 @@ BLOCKS = (
     TransformerTemporalModel,
     WanTransformerBlock,
 )
+Checkpointing = Literal["off", "feed-forward", "on"]
+"""What is computed again: nothing, the feed-forward layers, or whole blocks."""
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
     """The outermost transformers and resnets inside `module`, in the order of the module tree."""
+    return _outermost(module, BLOCKS)
+
+
+def _outermost(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[nn.Module]:
     for child in module.children():
-        if isinstance(child, BLOCKS):
+        if isinstance(child, kinds):
             yield child
         else:
-            yield from blocks(child)
+            yield from _outermost(child, kinds)
 
 
 @contextmanager
-def checkpointed(denoiser: nn.Module) -> Iterator[None]:
+def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Iterator[None]:
     """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
 
-    The gradients are the same. The backward pass must run inside too: what it computes again is to be what
-    the forward pass computed. After, every block has its own forward again, in any case.
+    With "feed-forward" only its feed-forward layers do: they keep eight times as much as goes in, more than
+    all else in a transformer, and are cheap to compute again. The gradients are the same. The backward pass
+    must run inside too: what it computes again is to be what the forward pass computed. After, every block
+    has its own forward again, in any case.
     """
-    before = {block: block.__dict__.get("forward") for block in blocks(denoiser)}
+    kinds = {"off": (), "feed-forward": (FeedForward,), "on": BLOCKS}[what]
+    before = {block: block.__dict__.get("forward") for block in _outermost(denoiser, kinds)}
     try:
         for block in before:
             # Nothing here draws random numbers: the models are in evaluation mode.

@@ -134,8 +134,8 @@ class _Learner:
 
     def _checkpointed(self) -> AbstractContextManager[None]:
         asked = self.settings.checkpointing
-        wanted = self.backbone.checkpointing if asked == "auto" else asked == "on"
-        return checkpointed(self.backbone.denoiser) if wanted else nullcontext()
+        what = self.backbone.checkpointing if asked == "auto" else asked
+        return checkpointed(self.backbone.denoiser, what)
 
     def _order(self) -> Tensor | None:
         """The order in which this step reads the frames, None for their own."""

@@ -18,6 +18,9 @@ from motion_studio.toybox.world import Thing, mask, render
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
+TWO = 0.15
+"""Share of the clips of any kind that show a second object, with a motion of its own."""
+
 TAUGHT = {"straight": 1, "circle": 3, "bounce": 2, "wave": 1, "zigzag": 1, "spin": 3, "grow": 1}
 """What lessons are drawn from: family to how often against the others, the harder ones more."""
 FILMED = ["pan", "tilt", "zoom", "roll"]
@@ -73,9 +76,9 @@ def _telling(thing: Thing) -> bool:
 
 
 def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
-    """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its object is.
+    """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its objects are.
 
-    The last is the object's coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1]. A
+    The last is the objects' coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1]. A
     "lesson" shows a named motion under a still camera, a "filmed" one a named motion of the camera.
     """
     rng = np.random.default_rng([seed, 1])
@@ -84,10 +87,11 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     elif kind == "filmed":
         scene = sample_scene(seed, move="still", camera=str(rng.choice(FILMED)))
     else:
-        scene = sample_scene(seed)
+        scene = sample_scene(seed, two=TWO)
     text = caption(scene, kind != "any" or (nameable(scene) and rng.uniform() < NAMED))
     frames = render(scene).frames
-    cover = F.max_pool2d(torch.from_numpy(mask(scene, 16)), 3, 1, 1)
+    covers = np.stack([mask(scene, 16, index) for index in range(len(scene.things))])
+    cover = F.max_pool2d(torch.from_numpy(covers.max(0)), 3, 1, 1)
     chance = rng.uniform()
     if chance < SHUFFLED:
         return shuffle_looks(frames, seeded(rng)), "", cover

@@ -28,7 +28,7 @@ class Denoiser(nn.Module):
     def forward(self, noisy: Tensor, timestep: Tensor, ids: Tensor) -> Tensor:
         """Predict v (B, C, F, h, w) from noisy latents of that shape, timesteps (B,) and token ids (B, L)."""
         words = self.text(ids).last_hidden_state.repeat_interleave(noisy.shape[2], 0)
-        return self.unet(noisy, timestep, encoder_hidden_states=words).sample
+        return self.unet(noisy, timestep, words).sample
 
 
 def loss_of(

@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from motion_studio.backbones.toybox_build import (
+    MAX_TOKENS,
     at_frames,
     build,
     export,
@@ -67,6 +68,26 @@ def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tenso
     return min(times, key=times.get)
 
 
+def replayed(unet: nn.Module, clips: int, frames: int, precision: str) -> None:
+    """Let `unet` replay a CUDA graph of itself wherever it is given `clips` clips of `frames` frames.
+
+    A step of a model this small is thousands of short kernels: to launch them takes longer than to run them.
+    """
+    eager, config, device = unet.forward, unet.config, next(unet.parameters()).device
+    side = config.sample_size
+    noisy = torch.zeros(clips, config.in_channels, frames, side, side, device=device)
+    words = torch.zeros(clips * frames, MAX_TOKENS, config.cross_attention_dim, device=device)
+    sample = noisy, torch.zeros(clips, dtype=torch.long, device=device), words
+    with torch.autocast(device.type, torch.bfloat16, precision == "bf16", cache_enabled=False):
+        torch.cuda.make_graphed_callables(unet, sample, allow_unused_input=True)
+    graph = unet.forward
+
+    def forward(noisy: Tensor, timestep: Tensor, words: Tensor):
+        return (graph if noisy.shape == sample[0].shape else eager)(noisy, timestep, words)
+
+    unet.forward = forward
+
+
 def pace(step: int, steps: int, fall: float, drill_at: int) -> float:
     """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`.
 
@@ -110,7 +131,11 @@ def train(args: argparse.Namespace) -> None:
     device = PartialState().device
     torch.backends.cudnn.benchmark = True  # a few fixed sizes, tens of thousands of times
     autoencoder(pipe, args.work, args.autoencoder_steps, args.seed, device)
-    unit_spread(pipe, args.seed, device)
+    if args.start:  # the scale that its denoiser knows
+        scale = pipe.vae.load_config(args.start / "vae")["scaling_factor"]
+        pipe.vae.register_to_config(scaling_factor=scale)
+    else:
+        unit_spread(pipe, args.seed, device)
     averaged = denoiser(pipe, args, device)
     autoencoder(pipe, args.work, args.decoder_steps, args.seed, device, decoder_only=True)
     _export(pipe, averaged, args.out)
@@ -137,6 +162,8 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     accelerator.register_for_checkpointing(average)
     if first:
         accelerator.load_state(str(state))
+    if device.type == "cuda" and args.keep_text:  # else words would need gradients
+        replayed(model.unet, args.batch, 16, precision)
     began, losses = time.time(), []
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:

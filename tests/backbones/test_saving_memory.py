@@ -56,7 +56,8 @@ def gradients(backbone, live):
     return [part.grad for part in live.parameters()]
 
 
-def test_checkpointing_gives_the_same_gradients_and_keeps_less(backbone):
+@pytest.mark.parametrize(("what", "most"), [("feed-forward", 1.0), ("on", 0.5)])
+def test_checkpointing_gives_the_same_gradients_and_keeps_less(backbone, what, most):
     live, (latents, text) = learner(backbone), inputs(backbone)
     bare, wanted = output(backbone), gradients(backbone, live)
     assert any(grad.abs().max() > 0 for grad in wanted)
@@ -66,14 +67,19 @@ def test_checkpointing_gives_the_same_gradients_and_keeps_less(backbone):
 
     with backbone.playing(live):
         kept = kept_for_backward(backbone.denoiser, forward)
-        with checkpointed(backbone.denoiser):
+        with checkpointed(backbone.denoiser, what):
             less = kept_for_backward(backbone.denoiser, forward)
-    assert less < kept / 2
-    with checkpointed(backbone.denoiser):
+    assert less < most * kept
+    with checkpointed(backbone.denoiser, what):
         got = gradients(backbone, live)
         assert torch.equal(output(backbone), bare)
     assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
     assert torch.equal(output(backbone), bare)
+
+
+def test_without_checkpointing_nothing_is_touched(backbone):
+    with checkpointed(backbone.denoiser, "off"):
+        assert not any("forward" in part.__dict__ for part in backbone.denoiser.modules())
 
 
 def test_checkpointing_is_undone_also_after_an_exception(backbone):

@@ -145,20 +145,20 @@ def test_levers_follow_the_free_memory(monkeypatch):
     assert manager.levers("a") == []
     backbone = manager.backbone("a")
     hashed, size = backbone.weights_hash, weight_bytes(backbone.denoiser)
-    assert manager.levers("a") == [] and not backbone.checkpointing and not away(backbone)
+    assert manager.levers("a") == [] and backbone.checkpointing == "off" and not away(backbone)
 
     free[0] = 0
     with manager.using("a"):
         saving = manager.levers("a")
         assert {OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8} == set(saving)
-        assert backbone.checkpointing and backbone.chunk == 1 and away(backbone)
+        assert backbone.checkpointing == "on" and backbone.chunk == 1 and away(backbone)
         free[0] = PLENTY
         manager.backbone("a")
         assert manager.levers("a") == saving  # nothing changes under a job
     assert weight_bytes(backbone.denoiser) < size and backbone.weights_hash == hashed
     manager.backbone("a")
     assert manager.levers("a") == [FLOAT8]  # not to be undone without loading again
-    assert not backbone.checkpointing and backbone.chunk > 1 and not away(backbone)
+    assert backbone.checkpointing == "off" and backbone.chunk > 1 and not away(backbone)
 
 
 def test_half_precision_is_told(monkeypatch):
@@ -194,18 +194,20 @@ def test_learning_gives_the_same_motion_with_all_levers_but_float8(monkeypatch, 
         assert torch.allclose(site.v(), other.v(), atol=1e-4)
 
 
-@pytest.mark.parametrize("asked", ["on", "off"])
-def test_checkpointing_can_be_asked_for(monkeypatch, asked):
+@pytest.mark.parametrize("by_itself", ["on", "feed-forward", "off"])
+@pytest.mark.parametrize("asked", ["auto", "on", "feed-forward", "off"])
+def test_checkpointing_can_be_asked_for(monkeypatch, asked, by_itself):
     backbone, seen = tiny_backbone(), []
-    backbone.checkpointing = asked == "off"
+    backbone.checkpointing = by_itself
     own = type(backbone).predict
 
     def predict(self, *inputs):
-        blocks = [block for block in self.unet.modules() if "forward" in block.__dict__]
-        seen.append(bool(blocks))
+        seen.append({type(part).__name__ for part in self.unet.modules() if "forward" in part.__dict__})
         return own(self, *inputs)
 
     monkeypatch.setattr(type(backbone), "predict", predict)
     clip = Clip(torch.rand(4, 3, 32, 32), 8)
     list(invert(backbone, clip, InversionSettings(steps=1, preview_every=0, checkpointing=asked)))
-    assert seen[-1] == (asked == "on")
+    wanted = by_itself if asked == "auto" else asked
+    assert ("FeedForward" in seen[-1]) == (wanted == "feed-forward")
+    assert ("ResnetBlock2D" in seen[-1]) == (wanted == "on")
