@@ -49,13 +49,13 @@ def compiled(backbone: Backbone) -> None:
         block.compile()
 
 
-LATE, CHECKPOINTED, PARTLY = {"sites": "late"}, {"checkpointing": "on"}, {"checkpointing": "feed-forward"}
+LATE, CHECKPOINTED, PARTLY = {"sites": "late"}, {"checkpointing": "on"}, {"checkpointing": "part"}
 LEVERS: dict[str, tuple[dict[str, str], list[Callable[[Backbone], None]]]] = {
     "none": ({}, []),
     "checkpointing": (CHECKPOINTED, []),
-    "feed-forward checkpointing": (PARTLY, []),
+    "checkpointing in part": (PARTLY, []),
     "late sites": (LATE, []),
-    "late sites, feed-forward checkpointing": (LATE | PARTLY, []),
+    "late sites, checkpointing in part": (LATE | PARTLY, []),
     "late sites, checkpointing": (LATE | CHECKPOINTED, []),
     "float8": ({}, [store_as_float8]),
     "float8, checkpointing": (CHECKPOINTED, [store_as_float8]),

@@ -91,9 +91,9 @@ class InversionSettings(Settings):
     sites: Literal["all", "local", "late"] | tuple[str, ...] = "all"
     """Temporal attention sites that learn: all, those whose attention is local in time, the late ones (of a
     UNet's up blocks, of a transformer's second half: a step costs three quarters), or the named ones."""
-    checkpointing: Literal["auto", "on", "feed-forward", "off"] = "auto"
+    checkpointing: Literal["auto", "on", "part", "off"] = "auto"
     """Compute again in the backward pass what takes memory to keep. on: whole blocks, half as long again.
-    feed-forward: only those layers, a little longer. auto: where memory is short."""
+    part: only what is soon computed again, a little longer. auto: where memory is short."""
     seed: int = 0
     """Seed of everything random in learning."""
     preview_every: int = 10

@@ -45,7 +45,7 @@ class Backbone(ABC):
     """Frames that the autoencoder takes at once."""
     hashed_as: torch.dtype = torch.float16
     """The coarsest type that its weights are loaded as, so that every way of loading gives one hash."""
-    checkpointing: Literal["off", "feed-forward", "on"] = "off"
+    checkpointing: Literal["off", "part", "on"] = "off"
     """What learning computes again in the backward pass, for the memory is too short to keep it."""
 
     def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:

@@ -30,8 +30,11 @@ BLOCKS = (
     TransformerTemporalModel,
     WanTransformerBlock,
 )
-Checkpointing = Literal["off", "feed-forward", "on"]
-"""What is computed again: nothing, the feed-forward layers, or whole blocks."""
+CHEAP = (AnimateDiffTransformer3D, FeedForward, TransformerTemporalModel)
+"""What keeps much and is soon computed again: attention over a clip's few frames, and feed-forward
+layers, which keep some twelve to sixteen times as much as goes in."""
+Checkpointing = Literal["off", "part", "on"]
+"""What is computed again: nothing, `CHEAP` alone, or whole blocks."""
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
@@ -51,12 +54,11 @@ def _outermost(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterato
 def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Iterator[None]:
     """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
 
-    With "feed-forward" only its feed-forward layers do: they keep eight times as much as goes in, more than
-    all else in a transformer, and are cheap to compute again. The gradients are the same. The backward pass
+    With "part" only what is soon computed again does. The gradients are the same. The backward pass
     must run inside too: what it computes again is to be what the forward pass computed. After, every block
     has its own forward again, in any case.
     """
-    kinds = {"off": (), "feed-forward": (FeedForward,), "on": BLOCKS}[what]
+    kinds = {"off": (), "part": CHEAP, "on": BLOCKS}[what]
     before = {block: block.__dict__.get("forward") for block in _outermost(denoiser, kinds)}
     try:
         for block in before:

@@ -17,11 +17,11 @@ from motion_studio.backbones.turns import TurnLock
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.memory import (
     CHECKPOINTING,
-    FEED_FORWARD,
     FLOAT8,
     FRAME_BY_FRAME,
     HALF,
     OFFLOAD,
+    PARTLY,
     Need,
     free_bytes,
     levers,
@@ -117,7 +117,7 @@ class Manager:
             send_away(backbone)
         else:
             bring_back(backbone)
-        partly = "feed-forward" if FEED_FORWARD in chosen else "off"
+        partly = "part" if PARTLY in chosen else "off"
         backbone.checkpointing = "on" if CHECKPOINTING in chosen else partly
         backbone.chunk = 1 if FRAME_BY_FRAME in chosen else type(backbone).chunk
         if FLOAT8 in self.levers(name):

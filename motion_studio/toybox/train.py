@@ -17,12 +17,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, PartialState
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from motion_studio.backbones.toybox_build import (
-    MAX_TOKENS,
     at_frames,
     build,
     export,
@@ -33,6 +32,7 @@ from motion_studio.backbones.toybox_build import (
 from motion_studio.toybox.autoencoder import train_autoencoder
 from motion_studio.toybox.data import LatentPool, frame_batch
 from motion_studio.toybox.objective import Denoiser, explained, loss_of
+from motion_studio.toybox.quicker import fastest_precision, replayed
 from motion_studio.toybox.sample import vocabulary
 from motion_studio.toybox.words import teach
 
@@ -48,44 +48,6 @@ ON_A_GPU = {
 }
 """Defaults where there is a GPU: on an H100 a step of 64 clips takes no longer than one of 32, and one core
 draws some seventy clips a second."""
-
-
-def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tensor) -> str:
-    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 needs a chip that has it."""
-    times = {}
-    for precision in ("no", "bf16"):
-        best = float("inf")
-        for _ in range(3):
-            began = time.perf_counter()
-            with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss = loss_of(model, *batch, alphas, torch.Generator(alphas.device).manual_seed(0))
-            loss.backward()
-            loss.item()  # waits for a GPU
-            best = min(best, time.perf_counter() - began)
-        model.zero_grad(set_to_none=True)
-        times[precision] = best
-    print(f"seconds a step: {times}", flush=True)
-    return min(times, key=times.get)
-
-
-def replayed(unet: nn.Module, clips: int, frames: int, precision: str) -> None:
-    """Let `unet` replay a CUDA graph of itself wherever it is given `clips` clips of `frames` frames.
-
-    A step of a model this small is thousands of short kernels: to launch them takes longer than to run them.
-    """
-    eager, config, device = unet.forward, unet.config, next(unet.parameters()).device
-    side = config.sample_size
-    noisy = torch.zeros(clips, config.in_channels, frames, side, side, device=device)
-    words = torch.zeros(clips * frames, MAX_TOKENS, config.cross_attention_dim, device=device)
-    sample = noisy, torch.zeros(clips, dtype=torch.long, device=device), words
-    with torch.autocast(device.type, torch.bfloat16, precision == "bf16", cache_enabled=False):
-        torch.cuda.make_graphed_callables(unet, sample, allow_unused_input=True)
-    graph = unet.forward
-
-    def forward(noisy: Tensor, timestep: Tensor, words: Tensor):
-        return (graph if noisy.shape == sample[0].shape else eager)(noisy, timestep, words)
-
-    unet.forward = forward
 
 
 def pace(step: int, steps: int, fall: float, drill_at: int) -> float:
@@ -152,7 +114,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     pool = _pool(pipe, args, first)
     aside = LatentPool(pipe.vae, pipe.tokenizer, args.aside, args.seed + 1, "drill", args.aside)
     aside.add()
-    precision = fastest_precision(model, pool.batch(args.batch), alphas)
+    precision = args.precision or fastest_precision(model, pool.batch(args.batch), alphas)
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
@@ -310,6 +272,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--precision", choices=("no", "bf16"), help="default: the faster by a short timing")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
     parser.add_argument("--autoencoder-steps", type=int, default=2950)
     parser.add_argument("--decoder-steps", type=int, default=600, help="steps on the decoder alone, last")

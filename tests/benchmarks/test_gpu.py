@@ -31,7 +31,7 @@ def test_every_base_has_a_small_one():
     assert SMALL.keys() == PIPELINES.keys() == gpu.BASES.keys()
 
 
-@pytest.mark.parametrize("lever", ["float8, checkpointing", "late sites, feed-forward checkpointing"])
+@pytest.mark.parametrize("lever", ["float8, checkpointing", "late sites, checkpointing in part"])
 @pytest.mark.parametrize("name", list(SMALL))
 def test_a_row_is_measured(name, lever):
     backbone = small(name)

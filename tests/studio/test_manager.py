@@ -194,8 +194,8 @@ def test_learning_gives_the_same_motion_with_all_levers_but_float8(monkeypatch, 
         assert torch.allclose(site.v(), other.v(), atol=1e-4)
 
 
-@pytest.mark.parametrize("by_itself", ["on", "feed-forward", "off"])
-@pytest.mark.parametrize("asked", ["auto", "on", "feed-forward", "off"])
+@pytest.mark.parametrize("by_itself", ["on", "part", "off"])
+@pytest.mark.parametrize("asked", ["auto", "on", "part", "off"])
 def test_checkpointing_can_be_asked_for(monkeypatch, asked, by_itself):
     backbone, seen = tiny_backbone(), []
     backbone.checkpointing = by_itself
@@ -209,5 +209,5 @@ def test_checkpointing_can_be_asked_for(monkeypatch, asked, by_itself):
     clip = Clip(torch.rand(4, 3, 32, 32), 8)
     list(invert(backbone, clip, InversionSettings(steps=1, preview_every=0, checkpointing=asked)))
     wanted = by_itself if asked == "auto" else asked
-    assert ("FeedForward" in seen[-1]) == (wanted == "feed-forward")
+    assert ("FeedForward" in seen[-1]) == (wanted == "part")
     assert ("ResnetBlock2D" in seen[-1]) == (wanted == "on")

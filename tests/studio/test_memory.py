@@ -14,10 +14,10 @@ from motion_studio.studio.events import Done, Progress
 from motion_studio.studio.jobs import Jobs
 from motion_studio.studio.memory import (
     CHECKPOINTING,
-    FEED_FORWARD,
     FLOAT8,
     FRAME_BY_FRAME,
     OFFLOAD,
+    PARTLY,
     Need,
     free_bytes,
     levers,
@@ -34,13 +34,13 @@ BIG = Need(denoiser=2 * GB, others=2 * GB, learning=16 * GB, decoding=4 * GB)
     [
         (80 * GB, "cuda", []),
         (24 * GB, "cuda:0", [OFFLOAD]),
-        (20 * GB, "cuda", [OFFLOAD, FEED_FORWARD]),
+        (20 * GB, "cuda", [OFFLOAD, PARTLY]),
         (12 * GB, "cuda", [OFFLOAD, CHECKPOINTING]),
         (7 * GB, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME]),
         (3 * GB, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8]),
         (0, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8]),
         (80 * GB, "cpu", []),
-        (24 * GB, "cpu", [FEED_FORWARD]),
+        (24 * GB, "cpu", [PARTLY]),
         (12 * GB, "cpu", [CHECKPOINTING]),
         (9 * GB, "cpu", [CHECKPOINTING, FRAME_BY_FRAME]),
     ],

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from motion_studio.backbones.toybox_build import build
-from motion_studio.toybox.data import DRILLS, LatentPool, drill_clip, training_clip
+from motion_studio.toybox.data import DRILLS, TWO, LatentPool, drill_clip, training_clip
 from motion_studio.toybox.probe import obeys, read
-from motion_studio.toybox.sample import vocabulary
+from motion_studio.toybox.sample import sample_scene, vocabulary
+from motion_studio.toybox.world import mask, render
 from motion_studio.video.clip import Clip
 
 
@@ -24,6 +25,17 @@ def test_training_clips_are_seeded_and_some_are_without_words():
     assert cover.shape == (16, 16, 16) and cover.min() == 0 and cover.max() == 1
     assert 0.05 < cover.mean() < 0.5
     assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
+
+
+def test_some_clips_show_two_objects_and_cover_both():
+    texts = [training_clip(seed)[1] for seed in range(120)]
+    pairs = [seed for seed, text in enumerate(texts) if " and a " in text]
+    assert 0.05 < len(pairs) / len(texts) < 0.3
+    scene = sample_scene(pairs[0], two=TWO)
+    frames, _, cover = training_clip(pairs[0])
+    assert len(scene.things) == 2 and torch.equal(frames, render(scene).frames)
+    for index in range(2):
+        assert (cover >= torch.from_numpy(mask(scene, 16, index))).all()
 
 
 def test_lessons_name_what_moves():

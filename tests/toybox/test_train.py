@@ -242,7 +242,10 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 
 def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
+    scale = pipe.vae.config.scaling_factor
+    pipe.vae.register_to_config(scaling_factor=1.25)
     export(pipe, str(tmp_path / "from"))
+    pipe.vae.register_to_config(scaling_factor=scale)
     places = [
         "--from",
         str(tmp_path / "from"),
@@ -269,9 +272,10 @@ def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
         "--fresh",
         "1",
     ]
-    monkeypatch.setattr(sys, "argv", ["train", *places, *few, "--learning-rate", "0"])
+    monkeypatch.setattr(sys, "argv", ["train", *places, *few, "--learning-rate", "0", "--precision", "no"])
     main()
     again = AnimateDiffPipeline.from_pretrained(tmp_path / "out")
+    assert again.vae.config.scaling_factor == 1.25  # the one that the denoiser knows
     for part in ("vae", "unet", "text_encoder"):
         ours, theirs = (getattr(p, part).float().state_dict() for p in (pipe, again))
         assert all(torch.allclose(ours[k], theirs[k], atol=2e-3) for k in ours)
