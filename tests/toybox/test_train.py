@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from diffusers import AnimateDiffPipeline
 
 from motion_studio.backbones.toybox_build import (
@@ -29,6 +30,13 @@ from motion_studio.toybox.train import _stage, main, pace
 @pytest.fixture(scope="module")
 def pipe():
     return build(vocabulary(), seed=1)
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """Each run chooses its precision, which accelerate keeps for the whole process."""
+    yield
+    AcceleratorState._reset_state()
 
 
 def test_every_word_of_a_caption_is_one_token():
@@ -228,6 +236,7 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
         places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
         monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places])
         main()
+        AcceleratorState._reset_state()
 
     run(2)
     assert (tmp_path / "work" / "done").read_text() == "2"
