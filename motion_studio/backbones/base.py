@@ -28,6 +28,10 @@ Processors = dict[str, MotionProcessor]
 KEPT_PROMPTS = 256
 
 
+Checkpointing = Literal["off", "part", "on"]
+"""What learning computes again in the backward pass: nothing, what is soon computed, or whole blocks."""
+
+
 class Backbone(ABC):
     """A frozen text-to-video model: the same calls for every family, and `playing` around them.
 
@@ -45,7 +49,7 @@ class Backbone(ABC):
     """Frames that the autoencoder takes at once."""
     hashed_as: torch.dtype = torch.float16
     """The coarsest type that its weights are loaded as, so that every way of loading gives one hash."""
-    checkpointing: Literal["off", "part", "on"] = "off"
+    checkpointing: Checkpointing = "off"
     """What learning computes again in the backward pass, for the memory is too short to keep it."""
 
     def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:

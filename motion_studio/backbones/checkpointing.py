@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from diffusers.models.attention import BasicTransformerBlock, FeedForward
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.base import Backbone, Checkpointing
 
 BLOCKS = (
     AnimateDiffTransformer3D,
@@ -33,8 +33,6 @@ BLOCKS = (
 CHEAP = (AnimateDiffTransformer3D, FeedForward, TransformerTemporalModel)
 """What keeps much and is soon computed again: attention over a clip's few frames, and feed-forward
 layers, which keep some twelve to sixteen times as much as goes in."""
-Checkpointing = Literal["off", "part", "on"]
-"""What is computed again: nothing, `CHEAP` alone, or whole blocks."""
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
@@ -54,7 +52,7 @@ def _outermost(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterato
 def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Iterator[None]:
     """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
 
-    With "part" only what is soon computed again does. The gradients are the same. The backward pass
+    With "part" only `CHEAP` layers do. The gradients are the same. The backward pass
     must run inside too: what it computes again is to be what the forward pass computed. After, every block
     has its own forward again, in any case.
     """
