@@ -21,7 +21,7 @@ from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import blend_path, operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.operations_time import Strength
+from motion_studio.motion.operations_time import Delay, Strength
 from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
@@ -59,6 +59,8 @@ TWO = {
 """Mixes of two motions: weights, and how they are laid together; each should follow the path of its law."""
 THEN = {"A then B": 2.0, "A then B, cut": 0.0}
 """One motion after another, and for how many frames they fade into each other."""
+NEXT = (1, 5)
+"""How many motions further on those are that follow each."""
 CAMERAS = 6
 """Motions of a camera that are mixed with an object's."""
 INSIDE = (0.08, 0.92)
@@ -136,16 +138,30 @@ def one(bench: Bench) -> list[dict]:
     return rows
 
 
+def joined(bench: Bench) -> list[dict]:
+    """Play A then B, as an operation and as tracks of a mix, with each motion followed by two others."""
+    rows, count, middle = [], len(bench.motions), bench.backbone.frames // 2
+    pairs = [(number, (number + step) % count) for step in NEXT for number in range(count)]
+    for number, other in tqdm(pairs, desc="A then B"):
+        a, b, pa, pb = bench.motions[number], bench.motions[other], bench.paths[number], bench.paths[other]
+        way = torch.cat([pa[:middle], pb[: len(pa) - middle] - pb[0] + pa[middle]])
+        for label, fade in THEN.items() if stays(way) else ():
+            rows.append(bench.play(number, then(a, b, middle, fade, join=True), way, label))
+        tracks = Track("a", length=middle), Track("b", start=middle)
+        later = (torch.arange(len(pa)) >= middle).float()
+        way = blend_path([(pa, 1 - later), (Delay(middle).apply_path(pb), later)], "sum")
+        if stays(way):
+            motion = build(Mix(tracks, together="sum"), {"a": a, "b": b}.__getitem__)
+            rows.append(bench.play(number, motion, way, "A then B, as tracks"))
+    return rows
+
+
 def several(bench: Bench) -> list[dict]:
-    """Play A then B, and mixes of A and B, each laid together in some of the ways that there are."""
+    """Play mixes of A and B, each laid together in some of the ways that there are."""
     rows, count = [], len(bench.motions)
-    middle = bench.backbone.frames // 2
     for number in tqdm(range(count), desc="pairs"):
         other = (number + 1) % count
         a, b, pa, pb = bench.motions[number], bench.motions[other], bench.paths[number], bench.paths[other]
-        joined = torch.cat([pa[:middle], pb[: len(pa) - middle] - pb[0] + pa[middle]])
-        for label, fade in THEN.items() if stays(joined) else ():
-            rows.append(bench.play(number, then(a, b, middle, fade, join=True), joined, label))
         for label, (wa, wb, ways) in TWO.items():
             for together in ways:
                 way = blend_path([(pa, wa), (pb, wb)], "sum" if together == "sum" else "mean")
@@ -224,7 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/arithmetic"))
     args = parser.parse_args()
     bench = Bench(load("toybox"), args.clips, args.preset)
-    rows = one(bench) + several(bench) + filmed(bench)
+    rows = one(bench) + joined(bench) + several(bench) + filmed(bench)
     by_strength = strengths(bench, min(3, args.clips))
     rows += by_strength
     results = {"weights": bench.backbone.weights_hash, "preset": args.preset, "rows": rows}

@@ -13,7 +13,7 @@ from torch import Tensor
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.checks import Choice, Number, Whole
 from motion_studio.motion.embedding import Motion, SiteEmbedding
-from motion_studio.motion.factors import compacted, interpolation, through_time, weighted_sum
+from motion_studio.motion.factors import compacted, interpolation, silenced, through_time, weighted_sum
 from motion_studio.motion.operation import Operation, checked_path, require_frames
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
@@ -92,7 +92,7 @@ def cross_fade(a: Motion, b: Motion, start: float, length: float) -> Motion:
     length = Number(0)("cross_fade.length", length)
     operation = {"op": "cross_fade", "start": start, "length": length}
     later = ramp(a.frames, start, length)
-    return _sum([a, b], [1 - later, later], operation, [a, b])
+    return _sum([a, b], [1 - later, later], operation, [a, b], parts=True)
 
 
 def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False) -> Motion:
@@ -113,7 +113,7 @@ def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False)
         later = Move(*step[0].tolist()).apply(later)
     operation = {"op": "then", "at": at, "fade": fade, "join": join}
     weight = ramp(a.frames, at, fade)
-    return _sum([a, later], [1 - weight, weight], operation, [a, b])
+    return _sum([a, later], [1 - weight, weight], operation, [a, b], parts=True)
 
 
 def blend_path(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> Tensor:
@@ -219,8 +219,13 @@ def compact(motion: Motion, rank: int) -> tuple[Motion, float]:
 
 
 def _sum(
-    motions: Sequence[Motion], weights: Sequence[Tensor], operation: dict[str, Any], parents: Sequence[Motion]
+    motions: Sequence[Motion],
+    weights: Sequence[Tensor],
+    operation: dict[str, Any],
+    parents: Sequence[Motion],
+    parts: bool = False,
 ) -> Motion:
+    """The sum; with `parts` each motion is one of a part of the frames and silent in the others (`Fade`)."""
     first = motions[0]
     for other in motions[1:]:
         _check_fit(first, other)
@@ -228,6 +233,8 @@ def _sum(
     sites = {}
     for name in names:
         terms = [(m.sites[name], w) for m, w in zip(motions, weights, strict=True) if name in m.sites]
+        if parts:
+            terms = [(silenced(site, weight), torch.ones_like(weight)) for site, weight in terms]
         sites[name] = weighted_sum(terms)
     lineage: list[dict[str, Any]] = []
     for parent in parents:

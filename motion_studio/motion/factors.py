@@ -123,6 +123,27 @@ def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding
     return SiteEmbedding(qk, space, torch.cat([time for _, time in valued]), grid)
 
 
+def silenced(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
+    """The embedding heard with `weight` (N,), 0 to 1, silent where that is 0: v' = w v - (1 - w) mean(w v).
+
+    Temporal attention hands a share of every frame's values to all frames, so that what is heard in some goes
+    on in the others. There the mean over frames is taken back. Where `space` differs from frame to frame the
+    pictures of all frames come in, and the rank grows N + 1 times.
+    """
+    heard = weighted_sum([(site, weight)])
+    if heard.space is None or heard.time is None or (weight == 1).all():
+        return heard
+    rest = (1 - weight).to(site.qk)[:, None]
+    if len(heard.space) == 1:
+        return replace(heard, time=heard.time - rest * heard.time.mean(1, keepdim=True))
+    frames, places, rank = heard.space.shape
+    pictures = heard.space.permute(1, 0, 2).reshape(1, places, frames * rank).expand(frames, -1, -1)
+    levels = heard.time.transpose(0, 1).flatten(0, 1)[:, None] / frames
+    return replace(
+        heard, space=torch.cat([heard.space, pictures], 2), time=torch.cat([heard.time, -rest * levels])
+    )
+
+
 def compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:
     """The best embedding of at most `rank`, one `space` for all frames; also the energy kept and the whole.
 

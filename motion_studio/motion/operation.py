@@ -74,9 +74,13 @@ class TimeOperation(Operation):
         positions = self.positions(frames)
         return self.gain(len(positions))[:, None] * interpolation(positions, frames)
 
+    def through(self, site: SiteEmbedding, matrix: Tensor) -> SiteEmbedding:
+        """One site's embedding after the operation, whose matrix is given."""
+        return through_time(site, matrix)
+
     def apply(self, motion: Motion) -> Motion:
         matrix = self.matrix(motion.frames)
-        sites = {name: through_time(site, matrix) for name, site in motion.sites.items()}
+        sites = {name: self.through(site, matrix) for name, site in motion.sites.items()}
         path = motion.path()
         camera = motion.camera()
         positions = self.positions(motion.frames)

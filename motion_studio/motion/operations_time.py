@@ -10,6 +10,8 @@ from torch import Tensor
 
 from motion_studio.errors import InputError
 from motion_studio.motion.checks import Choice, Flag, Number, Values, Whole, parameter
+from motion_studio.motion.embedding import SiteEmbedding
+from motion_studio.motion.factors import silenced
 from motion_studio.motion.operation import TimeOperation, require_frames
 
 
@@ -121,7 +123,10 @@ class Trim(TimeOperation):
 
 @dataclass(frozen=True)
 class Fade(TimeOperation):
-    """Fading in and out, and silent outside of a part. Two fades that overlap by their length add up to 1."""
+    """Fading in and out, and silent outside of a part. Two fades that overlap by their length add up to 1.
+
+    Where it is silent it also takes back what temporal attention would carry there (`factors.silenced`).
+    """
 
     op: ClassVar[str] = "fade"
     in_frames: float = parameter(Number(0), 0.0)
@@ -135,6 +140,9 @@ class Fade(TimeOperation):
         end = frames if self.length is None else self.start + self.length
         fading_in = ramp(frames, self.start, self.in_frames)
         return fading_in * (1 - ramp(frames, end - self.out_frames, self.out_frames))
+
+    def through(self, site: SiteEmbedding, matrix: Tensor) -> SiteEmbedding:
+        return silenced(site, matrix.diagonal())
 
 
 def ramp(frames: int, start: float, length: float) -> Tensor:

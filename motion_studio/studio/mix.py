@@ -152,10 +152,13 @@ def build(mix: Mix, load: Load) -> Motion:
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
-            motion = _apply(motion, _window(track))
-            cameras.append((motion.camera(), track.weight))  # unturned: the weight has the sign
+            later, part = _window(track)
+            motion = _apply(motion, later)
+            camera = motion.camera()  # unturned: the weight has the sign
             if shift is not None:
                 motion = _shifted(motion, shift, mix.together == "sum" and track.weight < 0)
+            motion = _apply(motion, part)  # last: what it takes back elsewhere lies where it was moved to
+            cameras.append((camera if motion.camera() is not None else None, track.weight))
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, gain))
@@ -193,7 +196,7 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
             frames = frames or len(heard)
             path = None if path is None else stretched(path, frames)
             heard = stretched(heard[:, None], frames)[:, 0]
-            for step in _window(track):
+            for step in sum(_window(track), []):
                 path = None if path is None else step.apply_path(path, motion.aspect)
                 heard = step.apply_strength(heard)
         weight = heard * track.weight
@@ -249,11 +252,11 @@ def _operations(mix: Mix) -> list[list[Operation]]:
     return steps
 
 
-def _window(track: Track) -> list[Operation]:
-    steps: list[Operation] = [Delay(track.start)] if track.start else []
-    if track.windowed:
-        steps.append(Fade(track.fade_in, track.fade_out, track.start, track.length))
-    return steps
+def _window(track: Track) -> tuple[list[Operation], list[Operation]]:
+    """What makes a track begin later, and what makes it heard in a part of the frames only."""
+    later: list[Operation] = [Delay(track.start)] if track.start else []
+    fade = Fade(track.fade_in, track.fade_out, track.start, track.length)
+    return later, [fade] if track.windowed else []
 
 
 def _apply(motion: Motion, steps: Sequence[Operation]) -> Motion:

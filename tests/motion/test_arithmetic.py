@@ -6,7 +6,7 @@ import torch
 from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.motion.operations_place import Along, Mirror, Move
-from motion_studio.motion.operations_time import Delay, Reverse, Strength, Trim
+from motion_studio.motion.operations_time import Delay, Fade, Reverse, Strength, Trim, ramp
 
 PATH = [(0.02 * n, -0.01 * n) for n in range(12)]
 
@@ -66,36 +66,30 @@ def test_a_site_may_lack_values(make_motion):
     assert blend([(keys, 1), (keys, 1)]).rank == 0
 
 
-def test_cross_fade_ends(make_motion):
+@pytest.mark.parametrize(("start", "length"), [(3, 4), (3, 0), (0, 12), (-5, 2), (20, 4)])
+def test_each_part_is_itself_and_less_what_the_other_leaves(make_motion, start, length):
     a, b = make_motion(0), make_motion(1)
-    for start, length in ((3, 4), (3, 0), (0, 12), (-5, 2), (20, 4)):
-        mixed = cross_fade(a, b, start, length).sites["up"].v()
-        first, last = max(0, min(12, start)), max(0, min(12, start + length))
-        torch.testing.assert_close(mixed[:, :first], a.sites["up"].v()[:, :first])
-        torch.testing.assert_close(mixed[:, last:], b.sites["up"].v()[:, last:])
-    middle = cross_fade(a, b, 3, 5).sites["up"].v()[:, 5]
-    torch.testing.assert_close(middle, (a.sites["up"].v()[:, 5] + b.sites["up"].v()[:, 5]) / 2)
+    mixed = cross_fade(a, b, start, length).sites["up"].v()
+    weight = ramp(12, start, length)[:, None]
+    first, last = ((1 - weight) * a.sites["up"].v()), weight * b.sites["up"].v()
+    left = weight * first.mean(1, keepdim=True) + (1 - weight) * last.mean(1, keepdim=True)
+    torch.testing.assert_close(mixed, first + last - left)
 
 
-def test_cross_fade_of_a_motion_with_itself(make_motion, same):
-    a = make_motion()
-    same(cross_fade(a, a, 3, 5), a)
-
-
-def test_then_ends(make_motion, same):
+def test_then_is_a_sum_of_parts(make_motion, same):
     a, b = make_motion(0), make_motion(1)
     joined = then(a, b, at=5, fade=3)
-    same(Trim(0, 5).apply(joined), Trim(0, 5).apply(a))
-    same(Trim(8, 4).apply(joined), Trim(3, 4).apply(b))
-    same(Trim(5, 7).apply(then(a, b, at=5)), Trim(0, 7).apply(b))
+    parts = Fade(0, 3, 0, 8).apply(a), Fade(3, 0, 5).apply(Delay(5).apply(b))
+    same(joined, blend([(part, 1) for part in parts]))
+    same(joined, cross_fade(a, Delay(5).apply(b), 5, 3))
     same(then(a, b, at=0), b)
     same(then(a, b, at=12), a)
-    same(then(a, b, at=5, fade=3), cross_fade(a, Delay(5).apply(b), 5, 3))
-
-
-def test_then_of_parts_is_the_whole(make_motion, same):
-    a = make_motion()
-    same(then(a, Delay(-4).apply(a), at=4), a)
+    for first, last, motion in ((0, 5, a), (8, 4, Delay(8 - 3).apply(b))):
+        part, whole = (Trim(first, last).apply(m).sites["up"] for m in (joined, motion))
+        apart = part.v() - whole.v()  # the same at all of its frames: what the other leaves
+        torch.testing.assert_close(apart, apart[:, :1].expand_as(apart))
+        assert apart.abs().max() > 0.01
+        torch.testing.assert_close(part.qk, whole.qk)
 
 
 def test_then_seen_backwards(make_motion, same):

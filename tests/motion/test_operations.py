@@ -85,8 +85,12 @@ def test_time_and_place_commute(operation, make_motion, same):
 def test_time_operations_are_their_matrix(operation, make_motion):
     a = make_motion()
     edited, matrix = operation.apply(a), operation.matrix(a.frames)
+    values = matrix
+    if operation.op == "fade":  # what is silent takes back the mean of what is heard
+        heard = matrix.diagonal()
+        values = matrix - torch.outer(1 - heard, heard) / a.frames
     for site, embedding in a.sites.items():
-        torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", matrix, embedding.v()))
+        torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", values, embedding.v()))
         torch.testing.assert_close(edited.sites[site].qk, matrix @ embedding.qk)
     assert edited.rank == a.rank
     curve = torch.rand(a.frames)

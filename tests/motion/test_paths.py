@@ -16,7 +16,7 @@ from motion_studio.motion.arithmetic import (
     then,
 )
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
-from motion_studio.motion.operations_time import Speed, Strength
+from motion_studio.motion.operations_time import Delay, Speed, Strength, ramp
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
 CELL = 1 / 32
@@ -45,7 +45,9 @@ def test_path_of_a_spot_in_a_picture_that_is_not_square(operation, grid, make_bl
 def test_gain_leaves_the_path(operation, make_blob, centres):
     path = wave(FRAMES, 0.08)
     edited = operation.apply(make_blob(path))
-    heard = operation.apply_strength(torch.ones(FRAMES)) != 0
+    gain = operation.apply_strength(torch.ones(FRAMES))
+    # A fade takes back, at frames that it does not play in full, what the others leave there.
+    heard = gain == 1 if operation.op == "fade" else gain != 0
     torch.testing.assert_close(centres(edited)[heard], path[heard], atol=CELL / 10, rtol=0)
     torch.testing.assert_close(operation.apply_path(path), path)
 
@@ -80,14 +82,19 @@ def test_blends_follow_the_weighted_mean(make_blob, centres):
 
 
 def test_then_and_cross_fade_follow_their_path(make_blob, centres):
-    a, b = wave(FRAMES, 0.08), Turn(140).apply_path(wave(FRAMES, 0.1))
-    for mixed in (
-        then(make_blob(a), make_blob(b), 6),
-        then(make_blob(a), make_blob(b), 5, fade=3),
-        then(make_blob(a), make_blob(b), 6, join=True),
-        cross_fade(make_blob(a), make_blob(b), 2, 8),
+    way, other = wave(FRAMES, 0.08), Turn(140).apply_path(wave(FRAMES, 0.1))
+    a, b = make_blob(way), make_blob(other)
+    joined = Move(*(way[6] - other[0]).tolist()).apply(Delay(6).apply(b))
+    for mixed, later, start, length in (
+        (then(a, b, 6), Delay(6).apply(b), 6, 0),
+        (then(a, b, 5, fade=3), Delay(5).apply(b), 5, 3),
+        (then(a, b, 6, join=True), joined, 6, 0),
+        (cross_fade(a, b, 2, 8), b, 2, 8),
     ):
-        torch.testing.assert_close(centres(mixed), mixed.path(), atol=CELL / 10, rtol=0)
+        # Where it is heard; what is taken back where it is silent has no place of its own.
+        heard = ramp(FRAMES, start, length)
+        plain = blend([(a, 1 - heard), (later, heard)])
+        torch.testing.assert_close(centres(plain), mixed.path(), atol=CELL / 10, rtol=0)
 
 
 def test_joined_motions_do_not_jump(make_blob):

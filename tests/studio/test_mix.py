@@ -9,7 +9,7 @@ from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.arithmetic import blend, then
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operations_place import Along, Turn
-from motion_studio.motion.operations_time import Reverse
+from motion_studio.motion.operations_time import Delay, Fade, Reverse
 from motion_studio.studio.library import Library
 from motion_studio.studio.mix import Mix, Track, build, edit, preview_paths
 
@@ -136,6 +136,17 @@ def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load, law)
     assert same(motion, blend([(moved[0], 1.0), (moved[1], 0.5), (moved[2], 1.0)]))
     assert not same(motion, blend([(bare[0], 1.0), (bare[1], 0.5), (bare[2], 1.0)]))
     assert same(build(Mix(tracks), load), blend([(load("a"), 1.0), (load("b"), 0.5), (load("still"), 1.0)]))
+
+
+def test_a_part_is_silenced_where_it_was_moved_to(load):
+    mix = Mix((Track("a", length=3), Track("b", start=3)), together="sum")
+    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blend"])
+    first = without_looks(load("a"), "background")
+    last = Delay(3).apply(without_looks(load("b"), "background"))
+    first, last = (Along(way - one.path()).apply(one) for one in (first, last))
+    assert same(motion, blend([(Fade(length=3).apply(first), 1.0), (Fade(start=3).apply(last), 1.0)]))
+    heard = torch.tensor([1.0, 1, 1, 0, 0])
+    assert not same(motion, blend([(first, heard), (last, 1 - heard)]))
 
 
 @pytest.mark.parametrize("law", ["mean", "sum"])
