@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from motion_studio.backbones.registry import load
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.generate import generate
 from motion_studio.toybox.motions import MOVES
-from motion_studio.toybox.probe import obeys, read
+from motion_studio.toybox.probe import obeys, read, read_each
 from motion_studio.toybox.sample import HELD_OUT, caption, sample_scene
 from motion_studio.toybox.world import Scene, render
 from motion_studio.video.clip import Clip
@@ -27,6 +27,24 @@ def prompts(number: int) -> list[Scene]:
     return [
         sample_scene(HELD_OUT + 500_000 + k, move=NAMED[k % len(NAMED)], camera="none") for k in range(number)
     ]
+
+
+def pairs(number: int) -> list[Scene]:
+    """Return held-out scenes of two objects that lie apart in half of the frames, under a still camera."""
+    drawn = (sample_scene(HELD_OUT + 700_000 + k, camera="none", two=1.0) for k in count())
+    return list(islice((scene for scene in drawn if _apart(scene)), number))
+
+
+def _apart(scene: Scene) -> bool:
+    between = np.linalg.norm(scene.path(0) - scene.path(1), axis=1)
+    return bool((between > scene.radius(0) + scene.radius(1)).mean() >= 0.5)
+
+
+def check_pair(scene: Scene, clip: Clip) -> dict[str, bool]:
+    """Read two objects back: whether both have their colours, and each colour its shape."""
+    seen = {reading.colour: reading.shape for reading in read_each(clip)}
+    asked = {thing.colour: thing.shape for thing in scene.things}
+    return {"colour": seen.keys() == asked.keys(), "shape": seen == asked}
 
 
 def check(scene: Scene, clip: Clip) -> dict[str, bool]:
@@ -49,30 +67,51 @@ def table(rows: list[dict]) -> str:
     return markdown(["motion", "prompts", "colour", "shape", "motion obeyed"], lines)
 
 
+def shares(rows: list[dict[str, bool]]) -> str:
+    """Return in how many of the rows each thing is right, as text."""
+    names = [name for name, value in rows[0].items() if isinstance(value, bool)] if rows else []
+    return ", ".join(f"{name} {np.mean([row[name] for row in rows]):.1%}" for name in names)
+
+
 def main() -> None:
     """Check the probe on rendered clips, then the model on held-out prompts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=40, help="prompts of two objects")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, help="default: the base's own")
     parser.add_argument("--out", type=Path, default=Path("out/gate"))
     args = parser.parse_args()
     scenes = prompts(args.prompts)
+    twos = pairs(args.pairs)
     probe = [check(scene, render(scene)) for scene in scenes]
     right = {key: float(np.mean([row[key] for row in probe])) for key in probe[0]}
-    print("the probe on rendered clips:", ", ".join(f"{key} {share:.1%}" for key, share in right.items()))
+    print("the probe on rendered clips:", shares(probe))
+    print("of two objects:", shares([check_pair(scene, render(scene)) for scene in twos]))
     backbone = load("toybox")
     guidance = args.guidance or backbone.spec.guidance
+
+    def draw(seed: int, scene: Scene) -> Clip:
+        settings = GenerationSettings(prompt=caption(scene), seed=seed, steps=args.steps, guidance=guidance)
+        return finish(generate(backbone, settings))
+
     rows, clips, labels = [], [], []
     for seed, scene in zip(count(), tqdm(scenes)):
-        settings = GenerationSettings(prompt=caption(scene), seed=seed, steps=args.steps, guidance=guidance)
-        clip = finish(generate(backbone, settings))
+        clip = draw(seed, scene)
         rows.append({"prompt": caption(scene), "words": scene.things[0].words, **check(scene, clip)})
         if seed < 24:
             clips.append(clip)
             labels.append(caption(scene))
-    results = {"weights": backbone.weights_hash, "guidance": guidance, "probe": right, "rows": rows}
-    save(args.out, "gate", results, table(rows), clips, labels)
+    both = []
+    for seed, scene in zip(count(), tqdm(twos, desc="two objects")):
+        clip = draw(seed, scene)
+        both.append({"prompt": caption(scene), **check_pair(scene, clip)})
+        if seed < 8:
+            clips.append(clip)
+            labels.append(caption(scene))
+    results = {"weights": backbone.weights_hash, "guidance": guidance, "probe": right}
+    text = f"{table(rows)}\n\ntwo objects, {len(both)} prompts: {shares(both)}"
+    save(args.out, "gate", results | {"rows": rows, "pairs": both}, text, clips, labels)
 
 
 if __name__ == "__main__":

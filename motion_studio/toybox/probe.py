@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, max_pool2d
 
 from motion_studio.toybox.motions import DIRECTIONS, SIDES
 from motion_studio.toybox.shapes import COLOURS, SHAPES, SYMMETRY, signed_distance
@@ -20,6 +20,8 @@ from motion_studio.video.clip import Clip
 
 _GRID, _REACH, _ANGLES = 28, 1.5, 72
 _DARK, _BRIGHT = 0.64, 0.80
+EDGES = 0.15
+"""Share of what is bright, above which a colour is an object's and not only where two colours blend."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,44 @@ def soft_mask(clip: Clip) -> Tensor:
 
 def read(clip: Clip) -> Reading | None:
     """Read one object from a clip; None where most frames show nothing bright."""
-    mask = soft_mask(clip)
+    return _read(clip, soft_mask(clip), torch.ones(len(clip.frames), dtype=torch.bool))
+
+
+def read_each(clip: Clip) -> list[Reading]:
+    """Read objects of different colours from a clip, the largest first, without one that is mostly hidden.
+
+    Shapes are read where no other object touches, if there is such a frame.
+    """
+    apart = clip.frames[:, None] - torch.tensor(list(COLOURS.values()))[None, :, :, None, None]
+    nearest = apart.square().sum(2).argmin(1)
+    bright = soft_mask(clip)
+    masks = [bright * (nearest == index) for index in range(len(COLOURS))]
+    masks = [mask for mask in masks if mask.sum() > EDGES * bright.sum()]
+    readings = []
+    for mask in sorted(masks, key=lambda one: -float(one.sum())):
+        others = sum((other for other in masks if other is not mask), torch.zeros_like(mask))
+        alone = (max_pool2d(mask, 5, 1, 2) * others).amax((1, 2)) < 0.5
+        if reading := _read(clip, mask, alone if alone.any() else ~alone):
+            readings.append(reading)
+    return readings
+
+
+def _read(clip: Clip, mask: Tensor, alone: Tensor) -> Reading | None:
+    """Read what is under a mask (F, H, W), its shape from the frames (F,) in which it is seen alone."""
     area = mask.sum((1, 2))
     if (area > 12).float().mean() < 0.75:
         return None
     size = clip.width
     centre = _centres(mask)
     scores, turns = _match(mask, centre, area.clamp(min=1))
-    best = int(scores.mean(0).argmax())
+    fits = scores[alone].mean(0)
+    best = int(fits.argmax())
     shape = SHAPES[best]
     radius = (area / _templates()[1][best]).sqrt() / size
     return Reading(
         _colour(clip.frames, mask),
         shape,
-        float(scores[:, best].mean()),
+        float(fits[best]),
         centre.numpy(),
         _angle(turns[:, best], shape),
         radius.numpy(),
