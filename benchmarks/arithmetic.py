@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
-from motion_studio.motion.arithmetic import blend_path, operation_from_json, then
+from motion_studio.motion.arithmetic import operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operations_time import Delay, Strength
+from motion_studio.motion.ways import blend_path
 from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert

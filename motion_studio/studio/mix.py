@@ -16,15 +16,7 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import InputError
-from motion_studio.motion.arithmetic import (
-    LAWS,
-    blend,
-    blend_camera,
-    blend_path,
-    operation_from_json,
-    resampled,
-    shifts_together,
-)
+from motion_studio.motion.arithmetic import blend, operation_from_json, resampled
 from motion_studio.motion.checks import Choice, Number, Whole
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
@@ -32,6 +24,7 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Turn
 from motion_studio.motion.operations_time import Delay, Fade
+from motion_studio.motion.ways import LAWS, blend_camera, blend_path, shifts_together
 
 Load = Callable[[str], Motion]
 

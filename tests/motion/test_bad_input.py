@@ -9,10 +9,11 @@ import torch
 
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion import arithmetic
-from motion_studio.motion.arithmetic import blend, blend_path, compact, cross_fade, resampled, then
+from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror
 from motion_studio.motion.operations_time import Delay, Fade, Speed, Strength, Trim
+from motion_studio.motion.ways import blend_path
 from tests.motion.operation_examples import PLACE, TIME, name
 
 JSON = {

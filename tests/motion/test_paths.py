@@ -8,15 +8,13 @@ import torch
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import (
     blend,
-    blend_camera,
-    blend_path,
     cross_fade,
     resampled,
-    shifts_together,
     then,
 )
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Delay, Speed, Strength, ramp
+from motion_studio.motion.ways import blend_camera, blend_path, shifts_together
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
 CELL = 1 / 32

@@ -1,0 +1,90 @@
+"""What way a blend of motions goes: the path of its object and the curve of its camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from motion_studio.errors import InputError
+from motion_studio.motion.checks import Choice, Number
+from motion_studio.motion.operation import checked_path, require_frames
+
+Weight = float | Tensor
+
+LAWS = ("mean", "sum")
+"""What way a blend goes: the mean of its motions' ways, or all of them added up."""
+CLEAR = 0.5
+"""Share of the weights that must be left after those of both signs have met, for their mean to be a way."""
+
+
+def blend_path(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> Tensor:
+    """The path (N, 2) that a blend follows.
+
+    By "mean" it is the weighted mean of the paths at each frame. By "sum" its steps are the weighted sums of
+    the paths' steps, from the mean of where those begin that are heard first. NaN at frames where the weights
+    cancel ("mean") or are all zero, and there is nothing to follow. Raises InputError without paths, for
+    paths of different lengths and for another law.
+    """
+    if not terms:
+        raise InputError("A blend needs at least one path.")
+    Choice(LAWS)("law", law)
+    frames = len(terms[0][0])
+    for path, _ in terms:
+        require_frames("The path", len(checked_path(path)), frames)
+    paths = torch.stack([path for path, _ in terms])
+    curves = torch.stack([weight_curve(weight, frames) for _, weight in terms])[..., None]
+    if law == "mean":
+        total = curves.sum(0)
+        return torch.where(total.abs() > 1e-6, (curves * paths).sum(0) / total, torch.nan)
+    heard = curves.abs().sum(0) > 1e-6
+    first = int(heard.int().argmax(0))
+    loud = curves[:, first].abs()
+    start = (loud * paths[:, first]).sum(0) / loud.sum(0).clamp(min=1e-6)
+    way = torch.cat([torch.zeros(1, 2), (curves[:, 1:] * paths.diff(dim=1)).sum(0).cumsum(0)])
+    return torch.where(heard, start + way - way[first], torch.nan)
+
+
+def blend_camera(terms: Sequence[tuple[Tensor | None, Weight]], law: str = "mean") -> Tensor | None:
+    """The camera's curve (N, 4) that a blend has: each step the weighted mean, or sum, of the curves' steps.
+
+    A negative weight turns a camera round in a sum; in a mean, as in a plain blend, it does not, and counts
+    as none. None where a camera is not known, or none is heard. Raises InputError for another law.
+    """
+    Choice(LAWS)("law", law)
+    known = [(curve, weight_curve(weight, len(curve))) for curve, weight in terms if curve is not None]
+    if law == "mean":
+        known = [(curve, weight.clamp(min=0)) for curve, weight in known]
+    heard = sum((weight.abs() for _, weight in known), torch.zeros(1))
+    if len(known) < len(terms) or not heard.any():
+        return None
+    steps = sum(weight[1:, None] * curve.diff(dim=0) for curve, weight in known)
+    if law == "mean":
+        steps = steps / heard[1:, None].clamp(min=1e-6)
+    return torch.cat([torch.zeros(1, 4), steps.cumsum(0)])
+
+
+def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:
+    """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
+
+    Motions that want the object at different places compete, and the loudest wins; moved (`Along`) to where
+    the blend's path is (`blend_path`), they agree. None is moved at frames where there is nothing to follow,
+    or the weights all but cancel and their mean is far away. Raises what `blend_path` raises.
+    """
+    way = blend_path(terms, law)
+    followed = way.isfinite().all(1)
+    if law == "mean":
+        curves = torch.stack([weight_curve(weight, len(way)) for _, weight in terms])
+        followed &= curves.sum(0) > (CLEAR - 1e-6) * curves.abs().sum(0)
+    return [torch.where(followed[:, None], way - path, 0.0) for path, _ in terms]
+
+
+def weight_curve(weight: Weight, frames: int) -> Tensor:
+    """A weight as one value a frame (N,). Raises InputError for other lengths and what is not finite."""
+    if isinstance(weight, Tensor) and weight.ndim == 1:
+        require_frames("A weight", len(weight), frames)
+        if not weight.isfinite().all():
+            raise InputError("A weight has values that are not finite; finite numbers are allowed.")
+        return weight.float()
+    return torch.full((frames,), Number()("A weight", weight))
