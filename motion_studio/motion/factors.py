@@ -123,17 +123,21 @@ def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding
     return SiteEmbedding(qk, space, torch.cat([time for _, time in valued]), grid)
 
 
+TAKEN_BACK = 0.5
+"""How much of the mean of what is heard is taken back where it is silent; measured on the toybox."""
+
+
 def silenced(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
-    """The embedding heard with `weight` (N,), 0 to 1, silent where that is 0: v' = w v - (1 - w) mean(w v).
+    """The embedding heard with `weight` w (N,), 0 to 1: v' = w v - t (1 - w) mean(w v), t = `TAKEN_BACK`.
 
     Temporal attention hands a share of every frame's values to all frames, so that what is heard in some goes
-    on in the others. There the mean over frames is taken back. Where `space` differs from frame to frame the
-    pictures of all frames come in, and the rank grows N + 1 times.
+    on in the others; there a part of its mean over frames is taken back. Where `space` differs from frame to
+    frame the pictures of all frames come in, and the rank grows N + 1 times.
     """
     heard = weighted_sum([(site, weight)])
     if heard.space is None or heard.time is None or (weight == 1).all():
         return heard
-    rest = (1 - weight).to(site.qk)[:, None]
+    rest = TAKEN_BACK * (1 - weight).to(site.qk)[:, None]
     if len(heard.space) == 1:
         return replace(heard, time=heard.time - rest * heard.time.mean(1, keepdim=True))
     frames, places, rank = heard.space.shape

@@ -5,6 +5,7 @@ import torch
 
 from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.factors import TAKEN_BACK
 from motion_studio.motion.operations_place import Along, Mirror, Move
 from motion_studio.motion.operations_time import Delay, Fade, Reverse, Strength, Trim, ramp
 
@@ -73,7 +74,7 @@ def test_each_part_is_itself_and_less_what_the_other_leaves(make_motion, start, 
     weight = ramp(12, start, length)[:, None]
     first, last = ((1 - weight) * a.sites["up"].v()), weight * b.sites["up"].v()
     left = weight * first.mean(1, keepdim=True) + (1 - weight) * last.mean(1, keepdim=True)
-    torch.testing.assert_close(mixed, first + last - left)
+    torch.testing.assert_close(mixed, first + last - TAKEN_BACK * left)
 
 
 def test_then_is_a_sum_of_parts(make_motion, same):

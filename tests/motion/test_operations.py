@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from motion_studio.motion.arithmetic import OPERATIONS, blend, operation_from_json
+from motion_studio.motion.factors import TAKEN_BACK
 from tests.motion.operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
 
@@ -88,7 +89,7 @@ def test_time_operations_are_their_matrix(operation, make_motion):
     values = matrix
     if operation.op == "fade":  # what is silent takes back the mean of what is heard
         heard = matrix.diagonal()
-        values = matrix - torch.outer(1 - heard, heard) / a.frames
+        values = matrix - TAKEN_BACK * torch.outer(1 - heard, heard) / a.frames
     for site, embedding in a.sites.items():
         torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", values, embedding.v()))
         torch.testing.assert_close(edited.sites[site].qk, matrix @ embedding.qk)
