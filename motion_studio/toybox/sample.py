@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from motion_studio.toybox.motions import CAMERAS, DIRECTIONS, MOVES, SIDES, Rng
@@ -13,6 +15,8 @@ HELD_OUT = 10_000_000
 """Seeds from here on are never trained on."""
 PLAIN = 0.5
 """Share of plain grounds under a still camera: there the object and its motion are most of what is seen."""
+PAIRED = 0.8
+"""How large each of two objects is against a single one."""
 _MARGIN = 0.15
 _TRIES = 40
 
@@ -27,10 +31,14 @@ def _family(table: dict, rng: Rng) -> str:
     return pick({name: share for name, (_, share) in table.items()}, rng)
 
 
-def _place(offset: np.ndarray, camera: np.ndarray, rng: Rng) -> np.ndarray | None:
-    """Return a world path (F, 2) whose picture path stays inside the margins, or None where that can't be."""
+def _place(offset: np.ndarray, camera: np.ndarray, rng: Rng, wide: float | None) -> np.ndarray | None:
+    """Return a world path (F, 2) whose picture path stays inside the margins, or None where that can't be.
+
+    Its middle frame lies up to `wide` from the picture's middle.
+    """
     middle = len(offset) // 2
-    wide = 0.2 if rng.uniform() < 0.3 else 0.05  # mostly near the middle, so that words tell where it goes
+    if wide is None:  # mostly near the middle, so that words tell where it goes
+        wide = 0.2 if rng.uniform() < 0.3 else 0.05
     anchor = 0.5 + rng.uniform(-wide, wide, 2)
     start = to_world(camera[middle : middle + 1], anchor[None])[0]
     path = start + offset - offset[middle]
@@ -71,17 +79,45 @@ def sample_scene(
         view = view * 0.9**attempt
         things = [_thing(str(first), move, view, rng)]
         if rng.uniform() < two:
-            things.append(_thing(str(second), None, view, rng))
+            things = _pair(things[0], str(second), view, rng)
         if all(things):
             return Scene(tuple(things), ground, view, camera_words)
     raise RuntimeError(f"no scene for seed {seed} ({move}, {family}) within {_TRIES} tries")
 
 
-def _thing(colour: str, move: str | None, camera: np.ndarray, rng: Rng) -> Thing | None:
+def _pair(first: Thing | None, colour: str, camera: np.ndarray, rng: Rng) -> list[Thing | None]:
+    """Return an object and a second one, both smaller, and apart in most frames where a few tries find that.
+
+    Of two that hide each other no shape can be learnt.
+    """
+    if first is None:
+        return [None]
+    first = replace(first, radius=PAIRED * first.radius)
+    drawn = (_thing(colour, None, camera, rng, wide=0.3) for _ in range(_TRIES))
+    seconds = (replace(thing, radius=PAIRED * thing.radius) for thing in drawn if thing)
+    best, most = None, -1.0
+    for second in seconds:
+        share = apart(first, second).mean()
+        if share > most:
+            best, most = second, share
+        if share >= 0.75:
+            break
+    return [first, best]
+
+
+def apart(first: Thing, second: Thing) -> np.ndarray:
+    """Return at which frames (F,) two objects cannot touch."""
+    reach = first.radius * first.scale + second.radius * second.scale
+    return np.linalg.norm(first.path - second.path, axis=1) > reach
+
+
+def _thing(
+    colour: str, move: str | None, camera: np.ndarray, rng: Rng, wide: float | None = None
+) -> Thing | None:
     family = move or _family(MOVES, rng)
     shapes = [s for s in SHAPES if family != "spin" or SYMMETRY[s]]
     drawn = MOVES[family][0](len(camera), rng)
-    path = _place(drawn.path, camera, rng)
+    path = _place(drawn.path, camera, rng, wide)
     if path is None:
         return None
     tilt = 0.15 if family == "spin" else 0.5  # the mean of spins from anywhere is no spin

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from motion_studio.backbones.toybox_build import build
 from motion_studio.toybox.data import DRILLS, TWO, LatentPool, drill_clip, training_clip
 from motion_studio.toybox.probe import obeys, read
-from motion_studio.toybox.sample import sample_scene, vocabulary
+from motion_studio.toybox.sample import PAIRED, apart, sample_scene, vocabulary
 from motion_studio.toybox.world import mask, render
 from motion_studio.video.clip import Clip
 
@@ -36,6 +37,16 @@ def test_some_clips_show_two_objects_and_cover_both():
     assert len(scene.things) == 2 and torch.equal(frames, render(scene).frames)
     for index in range(2):
         assert (cover >= torch.from_numpy(mask(scene, 16, index))).all()
+
+
+def test_two_objects_can_be_told_apart():
+    pairs = [sample_scene(seed, two=1.0) for seed in range(40)]
+    shares = [apart(*scene.things).mean() for scene in pairs]
+    assert min(shares) >= 0.25 and np.median(shares) >= 0.75
+    alone = [sample_scene(seed) for seed in range(40)]
+    for pair, one in zip(pairs, alone, strict=True):  # and single ones are drawn as ever
+        assert len(one.things) == 1 and pair.ground.colour == one.ground.colour
+        assert pair.things[0].radius == pytest.approx(PAIRED * one.things[0].radius)
 
 
 def test_lessons_name_what_moves():
