@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from common import finish, markdown, save
 from tqdm import tqdm
 
+from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.generate import generate
@@ -19,6 +20,7 @@ from motion_studio.toybox.sample import HELD_OUT, caption, sample_scene
 from motion_studio.toybox.world import Scene, render
 from motion_studio.video.clip import Clip
 
+Judge = Callable[[Scene, Clip], dict[str, bool]]
 NAMED = [name for name in MOVES if name != "free"]
 
 
@@ -48,6 +50,18 @@ def check(scene: Scene, clip: Clip) -> dict[str, bool]:
         return {"colour": False, "shape": False, "motion": False}
     motion = obeys(thing.words, seen.path, seen.angle, seen.radius)
     return {"colour": seen.colour == thing.colour, "shape": seen.shape == thing.shape, "motion": motion}
+
+
+def drawn(
+    backbone: Backbone, scenes: list[Scene], judge: Judge, keep: int, **how: float
+) -> tuple[list[dict], list[Clip]]:
+    """Make a clip of each caption, seeded by its number; return what the judge says, and the first clips."""
+    rows, clips = [], []
+    for seed, scene in enumerate(tqdm(scenes)):
+        clip = finish(generate(backbone, GenerationSettings(prompt=caption(scene), seed=seed, **how)))
+        rows.append({"prompt": caption(scene), "words": scene.things[0].words, **judge(scene, clip)})
+        clips += [clip] if seed < keep else []
+    return rows, clips
 
 
 def table(rows: list[dict]) -> str:
@@ -83,29 +97,13 @@ def main() -> None:
     print("the probe on rendered clips:", shares(probe))
     print("of two objects:", shares([check_pair(scene, render(scene)) for scene in twos]))
     backbone = load("toybox")
-    guidance = args.guidance or backbone.spec.guidance
-
-    def draw(seed: int, scene: Scene) -> Clip:
-        settings = GenerationSettings(prompt=caption(scene), seed=seed, steps=args.steps, guidance=guidance)
-        return finish(generate(backbone, settings))
-
-    rows, clips, labels = [], [], []
-    for seed, scene in zip(count(), tqdm(scenes)):
-        clip = draw(seed, scene)
-        rows.append({"prompt": caption(scene), "words": scene.things[0].words, **check(scene, clip)})
-        if seed < 24:
-            clips.append(clip)
-            labels.append(caption(scene))
-    both = []
-    for seed, scene in zip(count(), tqdm(twos, desc="two objects")):
-        clip = draw(seed, scene)
-        both.append({"prompt": caption(scene), **check_pair(scene, clip)})
-        if seed < 8:
-            clips.append(clip)
-            labels.append(caption(scene))
-    results = {"weights": backbone.weights_hash, "guidance": guidance, "probe": right}
+    how = {"steps": args.steps, "guidance": args.guidance or backbone.spec.guidance}
+    rows, clips = drawn(backbone, scenes, check, 24, **how)
+    both, more = drawn(backbone, twos, check_pair, 8, **how)
+    results = {"weights": backbone.weights_hash, "guidance": how["guidance"], "probe": right}
     text = f"{table(rows)}\n\ntwo objects, {len(both)} prompts: {shares(both)}"
-    save(args.out, "gate", results | {"rows": rows, "pairs": both}, text, clips, labels)
+    labels = [caption(scene) for scene in (*scenes[:24], *twos[:8])]
+    save(args.out, "gate", results | {"rows": rows, "pairs": both}, text, clips + more, labels)
 
 
 if __name__ == "__main__":
