@@ -132,7 +132,7 @@ def silenced(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
 
     Temporal attention hands a share of every frame's values to all frames, so that what is heard in some goes
     on in the others; there a part of its mean over frames is taken back. Where `space` differs from frame to
-    frame the pictures of all frames come in, and the rank grows N + 1 times.
+    frame the rank grows by that of this mean.
     """
     heard = weighted_sum([(site, weight)])
     if heard.space is None or heard.time is None or (weight == 1).all():
@@ -140,12 +140,12 @@ def silenced(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
     rest = TAKEN_BACK * (1 - weight).to(site.qk)[:, None]
     if len(heard.space) == 1:
         return replace(heard, time=heard.time - rest * heard.time.mean(1, keepdim=True))
-    frames, places, rank = heard.space.shape
-    pictures = heard.space.permute(1, 0, 2).reshape(1, places, frames * rank).expand(frames, -1, -1)
-    levels = heard.time.transpose(0, 1).flatten(0, 1)[:, None] / frames
-    return replace(
-        heard, space=torch.cat([heard.space, pictures], 2), time=torch.cat([heard.time, -rest * levels])
-    )
+    mean = torch.einsum("npr,rnc->pc", heard.space, heard.time) / len(heard.space)
+    left, sizes, right = torch.linalg.svd(mean, full_matrices=False)
+    kept = int((sizes > 1e-6 * sizes[:1]).sum())  # a sum of many pictures, but not of so many different ones
+    pictures = (left[:, :kept] * sizes[:kept]).expand(len(heard.space), -1, -1)
+    taken = -rest * right[:kept, None]
+    return replace(heard, space=torch.cat([heard.space, pictures], 2), time=torch.cat([heard.time, taken]))
 
 
 def compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:
