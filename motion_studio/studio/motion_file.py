@@ -43,7 +43,7 @@ def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -
     path = Path(path)
     if path.suffix != ".safetensors":
         raise MotionFileError(f"A motion file ends in .safetensors, {path.name!r} does not.")
-    for stored, dtype in _ever_smaller(motion):
+    for stored, dtype in _ever_smaller(motion, max_bytes):
         data = _serialise(stored, dtype)
         if len(data) <= max_bytes:
             break
@@ -56,14 +56,21 @@ def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -
     return stored
 
 
-def _ever_smaller(motion: Motion) -> Iterator[tuple[Motion, torch.dtype]]:
+def _ever_smaller(motion: Motion, max_bytes: int) -> Iterator[tuple[Motion, torch.dtype]]:
     yield _rounded(motion, torch.float32), torch.float32
     yield _rounded(motion, torch.float16), torch.float16
     # Pictures that differ at every frame need a larger rank once they are the same at all.
     rank = 4 * motion.rank
     while rank:
-        yield _rounded(compact(motion, rank)[0], torch.float16), torch.float16
+        if rank == 1 or _least_bytes(motion, rank) <= max_bytes:  # seconds each where pictures differ
+            yield _rounded(compact(motion, rank)[0], torch.float16), torch.float16
         rank //= 2
+
+
+def _least_bytes(motion: Motion, rank: int) -> int:
+    """What the values take in float16 at a rank, of which a site has no more than places or features."""
+    sizes = [(site.space.shape[1], site.time[0].numel()) for site in motion.sites.values() if site.rank]
+    return sum(2 * min(rank, *size) * sum(size) for size in sizes)
 
 
 def _rounded(motion: Motion, dtype: torch.dtype) -> Motion:

@@ -93,6 +93,15 @@ def test_then_is_a_sum_of_parts(make_motion, same):
         torch.testing.assert_close(part.qk, whole.qk)
 
 
+def test_what_a_part_takes_back_has_few_pictures(make_motion):
+    a = make_motion(per_frame=True)
+    for name, site in Fade(length=5).apply(a).sites.items():
+        before = a.sites[name]
+        assert before.rank < site.rank <= before.rank + min(before.space.shape[1], before.qk.shape[1])
+    quiet = Strength(0).apply(a)
+    assert Fade(length=5).apply(quiet).rank == a.rank
+
+
 def test_then_seen_backwards(make_motion, same):
     a, b = make_motion(0), make_motion(1)
     backwards = Reverse().apply(cross_fade(a, b, 4, 3))
