@@ -52,9 +52,9 @@ def _outermost(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterato
 def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Iterator[None]:
     """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
 
-    With "part" only `CHEAP` layers do. The gradients are the same. The backward pass
-    must run inside too: what it computes again is to be what the forward pass computed. After, every block
-    has its own forward again, in any case.
+    With "part" only `CHEAP` layers do. The gradients are the same. The backward pass must run inside too:
+    what it computes again is to be what the forward pass computed. After, every block has its own forward
+    again, in any case.
     """
     kinds = {"off": (), "part": CHEAP, "on": BLOCKS}[what]
     before = {block: block.__dict__.get("forward") for block in _outermost(denoiser, kinds)}

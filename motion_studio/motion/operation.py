@@ -70,7 +70,10 @@ class TimeOperation(Operation):
         return torch.ones(frames)
 
     def matrix(self, frames: int) -> Tensor:
-        """The operation as a matrix T (new frames, frames): v'[:, m] = sum_n T[m, n] v[:, n]."""
+        """The operation as a matrix T (new frames, frames): v'[:, m] = sum_n T[m, n] v[:, n].
+
+        So it acts on `qk` and on strengths in any case, on v where `through` is not an operation's own.
+        """
         positions = self.positions(frames)
         return self.gain(len(positions))[:, None] * interpolation(positions, frames)
 

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -189,7 +190,7 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
             frames = frames or len(heard)
             path = None if path is None else stretched(path, frames)
             heard = stretched(heard[:, None], frames)[:, 0]
-            for step in sum(_window(track), []):
+            for step in chain(*_window(track)):
                 path = None if path is None else step.apply_path(path, motion.aspect)
                 heard = step.apply_strength(heard)
         weight = heard * track.weight
