@@ -28,6 +28,8 @@ KINDS = {"object": ("free", "none"), "camera": ("still", "free"), "both": ("free
 """Kind of motion: the families of the object's and the camera's motion. None of them has a name."""
 LEAST = 0.03
 """Spread in widths below which a truth is too small to be a question."""
+CHOSEN_ON = 24
+"""Held-out clips of each kind on which settings were chosen: reports are of those that come after them."""
 SEEN = 0.95
 """Least correlation that the judge must read from an exact rendering of a camera's curve."""
 
@@ -40,8 +42,8 @@ def finish(events: Iterator[Event]):
     raise RuntimeError("the job ended without a result")
 
 
-def held_out(kind: str, number: int) -> list[Scene]:
-    """Return that many held-out scenes whose motion no caption names."""
+def held_out(kind: str, number: int, skip: int = CHOSEN_ON) -> list[Scene]:
+    """Return that many held-out scenes whose motion no caption names, after the first `skip` of them."""
     move, camera = KINDS[kind]
     first = HELD_OUT + 10_000 * (1 + list(KINDS).index(kind))
     scenes = (sample_scene(seed, move=move, camera=camera) for seed in count(first))
@@ -51,8 +53,8 @@ def held_out(kind: str, number: int) -> list[Scene]:
         pans = kind == "object" or spread(shifts(scene.camera)) > LEAST
         if moves and pans and shows_camera(scene, scene):
             found.append(scene)
-        if len(found) == number:
-            return found
+        if len(found) == skip + number:
+            return found[skip:]
     raise AssertionError("unreachable: seeds do not end")
 
 

@@ -52,15 +52,28 @@ def check(scene: Scene, clip: Clip) -> dict[str, bool]:
     return {"colour": seen.colour == thing.colour, "shape": seen.shape == thing.shape, "motion": motion}
 
 
+def by_chance(scenes: list[Scene], clips: list[Clip]) -> list[float]:
+    """Return, for each scene's motion words, the share of clips asked for in other words that obey them."""
+    asked = [scene.things[0].words for scene in scenes]
+    seen = [(words, found) for words, found in zip(asked, map(read, clips), strict=True) if found]
+
+    def share(mine: str) -> float:
+        others = [obeys(mine, it.path, it.angle, it.radius) for words, it in seen if words != mine]
+        return float(np.mean(others)) if others else 0.0
+
+    known = {words: share(words) for words in set(asked)}
+    return [known[words] for words in asked]
+
+
 def drawn(
-    backbone: Backbone, scenes: list[Scene], judge: Judge, keep: int, **how: float
+    backbone: Backbone, scenes: list[Scene], judge: Judge, **how: float
 ) -> tuple[list[dict], list[Clip]]:
-    """Make a clip of each caption, seeded by its number; return what the judge says, and the first clips."""
+    """Make a clip of each caption, seeded by its number; return what the judge says, and the clips."""
     rows, clips = [], []
     for seed, scene in enumerate(tqdm(scenes)):
         clip = finish(generate(backbone, GenerationSettings(prompt=caption(scene), seed=seed, **how)))
         rows.append({"prompt": caption(scene), "words": scene.things[0].words, **judge(scene, clip)})
-        clips += [clip] if seed < keep else []
+        clips.append(clip)
     return rows, clips
 
 
@@ -70,9 +83,9 @@ def table(rows: list[dict]) -> str:
     lines = []
     for name in names:
         mine = [row for row in rows if name in ("all", row["words"].split()[0])]
-        shares = [f"{np.mean([row[key] for row in mine]):.0%}" for key in ("colour", "shape", "motion")]
-        lines.append([name, str(len(mine)), *shares])
-    return markdown(["motion", "prompts", "colour", "shape", "motion obeyed"], lines)
+        keys = ("colour", "shape", "motion", "chance")
+        lines.append([name, str(len(mine)), *(f"{np.mean([row[key] for row in mine]):.0%}" for key in keys)])
+    return markdown(["motion", "prompts", "colour", "shape", "motion obeyed", "by chance"], lines)
 
 
 def shares(rows: list[dict[str, bool]]) -> str:
@@ -98,12 +111,14 @@ def main() -> None:
     print("of two objects:", shares([check_pair(scene, render(scene)) for scene in twos]))
     backbone = load("toybox")
     how = {"steps": args.steps, "guidance": args.guidance or backbone.spec.guidance}
-    rows, clips = drawn(backbone, scenes, check, 24, **how)
-    both, more = drawn(backbone, twos, check_pair, 8, **how)
+    rows, clips = drawn(backbone, scenes, check, **how)
+    rows = [row | {"chance": chance} for row, chance in zip(rows, by_chance(scenes, clips), strict=True)]
+    both, more = drawn(backbone, twos, check_pair, **how)
     results = {"weights": backbone.weights_hash, "guidance": how["guidance"], "probe": right}
     text = f"{table(rows)}\n\ntwo objects, {len(both)} prompts: {shares(both)}"
     labels = [caption(scene) for scene in (*scenes[:24], *twos[:8])]
-    save(args.out, "gate", results | {"rows": rows, "pairs": both}, text, clips + more, labels)
+    shown = clips[:24] + more[:8]
+    save(args.out, "gate", results | {"rows": rows, "pairs": both}, text, shown, labels)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import KINDS, exact, finish, held_out, markdown, other_looks, save, summary, through_a_file
+from common import (
+    CHOSEN_ON,
+    KINDS,
+    exact,
+    finish,
+    held_out,
+    markdown,
+    other_looks,
+    save,
+    summary,
+    through_a_file,
+)
 from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
@@ -36,27 +47,36 @@ PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 """Another way to play the first preset's motions: to the end, guidance leading to the prompt alone."""
 CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
 EXACT = "exact rendering"
-HEADER = ["", "object path", "worst tenth", "camera", "size object", "size camera", "colour", "shape"]
-HEADER += ["colour leak", "shape leak", "layout", "learning s", "making s"]
+HEADER = ["", "object path", "worst tenth", "camera", "worst tenth", "size object", "size camera"]
+HEADER += ["colour", "shape", "colour leak", "shape leak", "layout", "learning s", "making s"]
+SIZES = (0.8, 1.2)
+"""The aim for the size of a motion over the truth's."""
 
 
 class Run:
     """One base model, its scenes, and everything measured so far."""
 
-    def __init__(self, backbone: Backbone, pairs: int, motions: Path) -> None:
+    def __init__(self, backbone: Backbone, pairs: int, motions: Path, skip: int) -> None:
         self.backbone = backbone
         self.motions = motions
-        each = [held_out(kind, pairs // 3) for kind in KINDS]
+        self.skip = skip
+        each = [held_out(kind, pairs // 3, skip) for kind in KINDS]
         self.sources = [scene for group in each for scene in group]
-        self.asked = [other_looks(scene, number) for number, scene in enumerate(self.sources)]
+        self.asked = [other_looks(scene, skip + number) for number, scene in enumerate(self.sources)]
+
+    def kind(self, number: int) -> tuple[str, int]:
+        """Return the kind of a pair's motion and the pair's index among the held-out scenes of it."""
+        kind, index = divmod(number, len(self.sources) // len(KINDS))
+        return list(KINDS)[kind], self.skip + index
+        self.every = max(1, len(self.sources) // 6)  # so many pairs are one on the contact sheet
         self.rows: list[dict] = []
         self.clips, self.labels = [], []
 
     def learn(self, name: str, number: int) -> tuple[Motion, float]:
         """Return a pair's motion under a preset, kept or learnt now, and the seconds that learning took."""
         scene, settings = self.sources[number], preset(name)
-        kind, index = divmod(number, len(self.sources) // len(KINDS))
-        file = self.motions / f"{name}-{list(KINDS)[kind]}-{index}.safetensors"
+        kind, index = self.kind(number)
+        file = self.motions / f"{name}-{kind}-{index}.safetensors"
         if file.exists():
             motion = read_motion(file)
             info = motion.info
@@ -95,12 +115,19 @@ class Run:
     ) -> None:
         """Judge a clip made for a pair and keep the figures."""
         source, asked = self.sources[number], self.asked[number]
-        row = {"condition": condition, "pair": number, "prompt": caption(asked, motion=False)}
+        row = {"condition": condition, "pair": number, "kind": self.kind(number)[0]}
+        row["prompt"] = caption(asked, motion=False)
         times = {"learning": learning, "making": making}
         self.rows.append(row | asdict(judge(source, asked, made)) | times)
-        if number % max(1, len(self.sources) // 6) == 0:
+        if number % self.every == 0:
             self.clips.append(made)
             self.labels.append(f"{number} {condition}")
+
+
+def column(rows: list[dict], key: str, quantile: float = 0.5) -> str:
+    """Return a quantile of one figure, as text; a dash where no row has it."""
+    value = summary([float(row[key]) for row in rows], quantile)
+    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def table(rows: list[dict]) -> str:
@@ -108,18 +135,33 @@ def table(rows: list[dict]) -> str:
     lines = []
     for condition in dict.fromkeys(row["condition"] for row in rows):
         mine = [row for row in rows if row["condition"] == condition]
-
-        def of(key: str, quantile: float = 0.5, mine: list[dict] = mine) -> str:
-            return f"{summary([float(row[key]) for row in mine], quantile):.2f}"
-
         shares = [
             f"{np.mean([row[key] for row in mine]):.0%}"
             for key in ("colour", "shape", "colour_leak", "shape_leak")
         ]
-        figures = [of("path"), of("path", 0.1), of("camera"), of("path_size"), of("camera_size"), *shares]
-        seconds = [f"{summary([row[key] for row in mine]):.1f}" for key in ("learning", "making")]
-        lines.append([condition, *figures, of("layout"), *seconds])
+        figures = [("path", 0.5), ("path", 0.1), ("camera", 0.5), ("camera", 0.1)]
+        figures += [("path_size", 0.5), ("camera_size", 0.5)]
+        values = [column(mine, key, quantile) for key, quantile in figures]
+        rest = [column(mine, key) for key in ("layout", "learning", "making")]
+        lines.append([condition, *values, *shares, *rest])
     return markdown(HEADER, lines)
+
+
+def by_kind(rows: list[dict], presets: list[str]) -> str:
+    """Return each preset's figures by the kind of its clips, and in how many the size is as it should be."""
+    lines = []
+    for name in presets:
+        for kind in KINDS:
+            mine = [row for row in rows if row["condition"] == name and row["kind"] == kind]
+            values = [column(mine, key, q) for key in ("path", "camera") for q in (0.5, 0.1)]
+            for key in ("path_size", "camera_size"):
+                known = [row[key] for row in mine if not np.isnan(row[key])]
+                fits = sum(SIZES[0] <= value <= SIZES[1] for value in known)
+                values += [column(mine, key), f"{fits} of {len(known)}" if known else "–"]
+            lines.append([name, kind, *values])
+    low, high = SIZES
+    header = ["", "clips of", *HEADER[1:6], f"{low} to {high}", "size camera", f"{low} to {high}"]
+    return markdown(header, lines)
 
 
 def published(rows: list[dict], presets: list[str]) -> dict[str, dict[str, float]]:
@@ -177,6 +219,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=24, help="clips, a third each of object, camera and both"
     )
+    parser.add_argument("--skip", type=int, default=CHOSEN_ON, help="clips of each kind; 0: those chosen on")
     parser.add_argument("--presets", nargs="+", default=["quick", "faithful", "pure"])
     parser.add_argument("--base", default="toybox")
     parser.add_argument("--publish", action="store_true", help=f"write {FIGURES.name} for the studio to show")
@@ -184,14 +227,14 @@ def main() -> None:
     parser.add_argument("--motions", type=Path, help="keep motions here, and take what is here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(args, Run(load(args.base), args.pairs, args.motions or Path(folder)))
+        measure(args, Run(load(args.base), args.pairs, args.motions or Path(folder), args.skip))
 
 
 def measure(args: argparse.Namespace, run: Run) -> None:
     """Learn, play, judge; save the figures and publish them if asked for."""
-    for number, scene in enumerate(run.sources[:: max(1, args.pairs // 6)]):
-        run.clips.append(render(scene))
-        run.labels.append(f"source {number}")
+    for number in range(0, len(run.sources), run.every):
+        run.clips.append(render(run.sources[number]))
+        run.labels.append(f"{number} source")
     motions: dict[str, list[Motion]] = {}
     for name in args.presets:
         motions[name] = []
@@ -210,9 +253,13 @@ def measure(args: argparse.Namespace, run: Run) -> None:
         for condition, motion in zip(CONTROLS, controls, strict=True):
             run.play(condition, number, motion)
     cost = overhead(run.backbone, first[0])
-    results = {"base": args.base, "weights": run.backbone.weights_hash, "overhead": cost, "rows": run.rows}
-    text = table(run.rows) + "\n\n" + ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
-    save(args.out, "quality", results, text, run.clips, run.labels)
+    results = {"base": args.base, "weights": run.backbone.weights_hash, "skip": args.skip, "overhead": cost}
+    results["rows"] = run.rows
+    costs = ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
+    text = "\n\n".join([table(run.rows), by_kind(run.rows, args.presets), costs])
+    order = sorted(range(len(run.labels)), key=lambda k: int(run.labels[k].split()[0]))  # a pair's together
+    shown = [run.clips[k] for k in order], [run.labels[k] for k in order]
+    save(args.out, "quality", results, text, *shown)
     if args.publish:
         shown = {"base": args.base, "weights": run.backbone.weights_hash, "pairs": len(run.sources)}
         shown["presets"] = published(run.rows, args.presets)

@@ -19,8 +19,6 @@ HOMES = {
     "peft": "backbones",
     "gradio": "ui",
     "cv2": "video",
-    "moviepy": "video",
-    "imageio": "video",
     "imageio_ffmpeg": "video",
 }
 PURE = "motion"  # tensors only: torch and the standard library, nothing read, written or printed

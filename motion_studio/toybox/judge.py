@@ -36,7 +36,7 @@ class Verdict:
     shape_leak: bool
     """The source's shape is read back in its place."""
     layout: float
-    """Correlation of the two grounds' lightness, objects left out."""
+    """Correlation of the two grounds' lightness, objects left out; nan where the source's is plain."""
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -78,13 +78,16 @@ def judge(source: Scene, asked: Scene, made: Clip) -> Verdict:
 
 
 def layout(source: Scene, made: Clip) -> float:
-    """Return the mean over frames of how the lightness of two grounds correlates, objects left out."""
+    """Return the mean over frames of how the lightness of two grounds correlates, objects left out.
+
+    0 where the made ground is plain, nan where the source's is: it has no layout to take along.
+    """
     ours = render(source, made.width).frames.mean(1).numpy()
     theirs = made.frames.mean(1).numpy()
     free = (mask(source, made.width) < 0.02) & (soft_mask(made).numpy() < 0.02)
     values = []
     for a, b, keep in zip(ours, theirs, free, strict=True):
         a, b = a[keep], b[keep]
-        ok = len(a) > 50 and a.std() > 0.01 and b.std() > 0.01
-        values.append(np.corrcoef(a, b)[0, 1] if ok else 0.0)
-    return float(np.mean(values))
+        if len(a) > 50 and a.std() > 0.01:
+            values.append(np.corrcoef(a, b)[0, 1] if b.std() > 0.01 else 0.0)
+    return float(np.mean(values)) if values else float("nan")
