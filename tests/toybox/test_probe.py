@@ -108,7 +108,14 @@ def test_a_verdict_on_another_clip():
     source, other = (sample_scene(HELD_OUT + k, move="free", camera="none") for k in (5, 6))
     verdict = judge(source, other, render(other))
     assert verdict.path < 0.9 and np.isnan(verdict.camera)
+    assert source.ground.pattern == "plain" and np.isnan(verdict.layout)
+
+
+def test_layout_tells_another_ground():
+    source, other, plain = (sample_scene(HELD_OUT + k, move="free", camera="none") for k in (13, 14, 5))
+    assert layout(source, render(source)) > 0.95
     assert abs(layout(source, render(other))) < 0.5
+    assert layout(source, render(plain)) == 0
 
 
 def test_correlation_of_stillness_is_nought():
