@@ -115,7 +115,7 @@ def test_layout_tells_another_ground():
     source, other, plain = (sample_scene(HELD_OUT + k, move="free", camera="none") for k in (13, 14, 5))
     assert layout(source, render(source)) > 0.95
     assert abs(layout(source, render(other))) < 0.5
-    assert layout(source, render(plain)) == 0
+    assert abs(layout(source, render(plain))) < 0.05
 
 
 def test_correlation_of_stillness_is_nought():
