@@ -197,7 +197,7 @@ def _matches(value: Any, hint: Any) -> bool:
     if get_args(hint):
         return any(_matches(value, choice) for choice in get_args(hint))
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)

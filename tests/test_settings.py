@@ -24,6 +24,7 @@ def test_json_round_trip():
         {"steps": True},
         {"rank": 1000},
         {"learning_rate": float("nan")},
+        {"learning_rate": 10**400},
         {"version": "v3"},
         {"sites": []},
         {"sites": "some"},

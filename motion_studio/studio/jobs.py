@@ -26,7 +26,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted
 Make = Callable[[threading.Event, threading.Event], Generator[Event]]
 Queue = queue.SimpleQueue["tuple[Job, Make] | None"]
 
-KEPT_RESULTS = 16  # finished jobs that keep their clip or motion in memory
+KEPT_RESULTS = 16  # finished jobs of a lane that keep their clip or motion in memory
 LISTED = 50
 LANES = ("learning", "making")
 """What runs side by side, in turns on one model: nobody waits for a clip until a motion is learnt."""
@@ -129,9 +129,10 @@ class Jobs:
         return past[0]
 
     def list(self) -> list[Job]:
-        """The last 50 jobs, the newest first."""
+        """The last 50 jobs and whatever is still in memory, the newest first."""
         with self._lock:
-            return [self._jobs.get(job.id, job) for job in self._past("1")]
+            jobs = {job.id: job for job in self._past("1")} | self._jobs
+        return sorted(jobs.values(), key=lambda job: job.submitted, reverse=True)
 
     def close(self, timeout: float = 10.0) -> None:
         """Cancel what waits or runs, and end the workers."""
@@ -155,33 +156,36 @@ class Jobs:
 
     def _write(self, job: Job) -> None:
         row = (job.id, job.kind, job.title, job.state, job.error, job.submitted, job.started, job.finished)
-        with self._lock, self._journal:
-            self._journal.execute(f"INSERT OR REPLACE INTO jobs VALUES ({', '.join('?' * len(row))})", row)
+        try:
+            with self._lock, self._journal:
+                self._journal.execute(
+                    f"INSERT OR REPLACE INTO jobs VALUES ({', '.join('?' * len(row))})", row
+                )
+        except sqlite3.Error:  # a full disk under the journal stops no work
+            log.exception("The journal of job %s could not be written", job.id)
 
     def _work(self, waiting: Queue) -> None:
         while (item := waiting.get()) is not None:
             job, make = item
-            try:
-                if not job._cancel.is_set():
-                    job.state, job.started = "running", time.time()
-                    self._write(job)
-                self._end(job, *_run(job, make))
-            except Exception:  # a full disk under the journal must not end the worker
-                log.exception("The journal of job %s could not be written", job.id)
-            finally:
-                job._ended.set()
-                self._forget()
+            if not job._cancel.is_set():
+                job.state, job.started = "running", time.time()
+                self._write(job)
+            self._end(job, *_run(job, make))
+            del item, job, make  # while it waits, nothing holds a clip that was forgotten
 
     def _end(self, job: Job, state: State, error: str) -> None:
         job.finished = time.time()
         job.error = error
         job.state = state
         self._write(job)
+        job._ended.set()
+        self._forget(job.lane)
 
-    def _forget(self) -> None:
+    def _forget(self, lane: str) -> None:
+        """Keep the last results of a lane: any number of clips leaves a learnt motion where it is."""
         with self._lock:
-            ended = [job for job in self._jobs.values() if not job.active]
-            for job in ended[:-KEPT_RESULTS]:
+            ended = [job for job in self._jobs.values() if job.lane == lane and job._ended.is_set()]
+            for job in sorted(ended, key=lambda job: job.finished or 0.0)[:-KEPT_RESULTS]:
                 del self._jobs[job.id]
 
 
@@ -199,11 +203,11 @@ def _run(job: Job, make: Make) -> tuple[State, str]:
                     job.losses.append(event)
                 elif isinstance(event, Preview):
                     job.preview = event
-                elif isinstance(event, Done):
-                    job.result = event.result
-                    return "done", ""
                 if job._cancel.is_set():
                     return "cancelled", ""
+                if isinstance(event, Done):
+                    job.result = event.result
+                    return "done", ""
         return "failed", "The job ended without a result."
     except Cancelled:
         return "cancelled", ""

@@ -6,6 +6,7 @@ beside it, a folder `renders/` of videos that carry their recipe, and a `trash/`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -93,7 +94,7 @@ class Library:
 
     def motions(self) -> list[Entry]:
         """The user's motions, newest first, then the starters by name."""
-        own = sorted(_files(self._motions), key=lambda path: (-path.stat().st_mtime, path.name))
+        own = sorted(_files(self._motions), key=lambda path: (-_changed(path), path.name))
         return [_entry(path, starter=False) for path in own] + [
             _entry(path, starter=True) for path in sorted(_files(self.starters))
         ]
@@ -120,9 +121,9 @@ class Library:
         with self._lock:
             free = self._free(slug(info["title"]))
             path = self._motions / f"{free}.safetensors"
-            if reference is not None:
-                save_reference(path, reference)
             try:
+                if reference is not None:
+                    save_reference(path, reference)
                 # Last, since the motion file is what makes the entry show.
                 write_motion(path, replace(motion, info=replace(motion.info, **info)))
             except BaseException:
@@ -173,8 +174,9 @@ class Library:
     def find(self, motion_hash: str) -> Entry | None:
         """The motion whose tensors have this hash, if it is here: how a recipe finds its motions again."""
         for entry in self.motions():
-            if not entry.error and read_motion(entry.path).hash() == motion_hash:
-                return entry
+            with contextlib.suppress(MotionFileError):  # a damaged file is passed over
+                if not entry.error and read_motion(entry.path).hash() == motion_hash:
+                    return entry
         return None
 
     def _path(self, name: str) -> Path | None:
@@ -186,7 +188,10 @@ class Library:
 
     def _free(self, name: str) -> str:
         candidate, number = name, 1
-        while self._path(candidate) is not None:
+        # Nor a name whose clip was left without its motion: it would show beside another.
+        while self._path(candidate) or any(
+            (self._motions / f"{candidate}{end}").exists() for end in SUFFIXES
+        ):
             number += 1
             tail = f"-{number}"
             candidate = name[: MAX_NAME - len(tail)].rstrip("-") + tail
@@ -208,6 +213,13 @@ def shown_scale(clip: Clip) -> int:
 
 def _files(folder: Path, suffix: str = ".safetensors") -> list[Path]:
     return [path for path in folder.glob(f"*{suffix}") if NAME.fullmatch(path.stem)]
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted meanwhile, or a link to nothing
+        return 0.0
 
 
 def _entry(path: Path, starter: bool) -> Entry:

@@ -100,8 +100,12 @@ def read_info(path: str | Path) -> MotionInfo:
     """Read what a motion file says of itself, without its tensors (for lists). Raises MotionFileError."""
     path = Path(path)
     size = _size(path)
-    with path.open("rb") as file:
-        header, _ = _header(file.read(MAX_HEADER + 8), size, path.name)
+    try:
+        with path.open("rb") as file:
+            head = file.read(MAX_HEADER + 8)
+    except OSError as error:
+        raise MotionFileError(f"Cannot read {path}: {error.strerror}.") from None
+    header, _ = _header(head, size, path.name)
     return from_metadata(header["__metadata__"], path.name)[0]
 
 

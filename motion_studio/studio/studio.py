@@ -15,6 +15,7 @@ from motion_studio.studio.invert import invert
 from motion_studio.studio.jobs import Job, Jobs
 from motion_studio.studio.library import Library
 from motion_studio.studio.manager import Manager
+from motion_studio.studio.memory import within_memory
 from motion_studio.studio.mix import Mix
 from motion_studio.studio.render import render
 from motion_studio.video.clip import Clip
@@ -37,8 +38,9 @@ class Studio:
         self.manager = Manager(device)
 
     def warm(self) -> None:
-        """Load the base model now. Raises what `registry.load` does."""
-        self.manager.backbone(self._name)
+        """Load the base model now. Raises what `registry.load` does, and OutOfMemory."""
+        with within_memory():
+            self.manager.backbone(self._name)
 
     def is_here(self) -> bool:
         """Whether the base model's files are on this disk; if not, the first job fetches them."""
@@ -79,7 +81,7 @@ class Studio:
             with self.manager.using(self._name) as backbone:
                 events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
                 for event in events:
-                    if keep and isinstance(event, Done):
+                    if keep and isinstance(event, Done) and not cancel.is_set():
                         made = event.result
                         path = self.library.save_render(made.clip, made.recipe)
                         event = Done(replace(made, path=path))

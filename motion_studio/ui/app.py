@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from html import escape
 from pathlib import Path
@@ -15,6 +16,8 @@ from motion_studio.ui import components, text, theme, work
 from motion_studio.ui.generate_tab import GenerateTab
 from motion_studio.ui.invert_tab import InvertTab
 from motion_studio.ui.mix_tab import MixTab
+
+log = logging.getLogger(__name__)
 
 STYLE = Path(__file__).with_name("style.css")
 # A ball in flight, as a strobe light would show it.
@@ -46,6 +49,9 @@ class Warmth:
             self.state = "ready"
         except MotionStudioError as error:
             self.state, self.error = "failed", work.one_line(error)
+        except Exception as error:  # whatever a library raises while it loads: the page says so
+            log.exception("The base model could not be loaded")
+            self.state, self.error = "failed", work.one_line(f"{type(error).__name__}: {error}")
 
     def masthead(self) -> str:
         """The page's head with the base model's state."""

@@ -11,7 +11,7 @@ import pytest
 
 from motion_studio.errors import Cancelled, ClipError, InputError
 from motion_studio.studio.events import Done, LossPoint, Progress
-from motion_studio.studio.jobs import KEPT_RESULTS, Jobs
+from motion_studio.studio.jobs import KEPT_RESULTS, TABLE, Jobs
 
 
 @pytest.fixture
@@ -218,10 +218,51 @@ def test_close_ends_the_worker(tmp_path):
     job = jobs.submit("invert", "long", counting())
     jobs.close()
     assert job.state == "cancelled"
-    assert not any(thread.name == "jobs" and thread.is_alive() for thread in threading.enumerate())
+    assert not any(worker.is_alive() for worker in jobs._workers)
 
 
 def test_a_journal_that_cannot_be_kept(tmp_path):
     (tmp_path / "jobs.sqlite").write_text("this is no database, and long enough to be seen as none")
     with pytest.raises(InputError, match="journal"):
         Jobs(tmp_path / "jobs.sqlite")
+
+
+def test_a_learnt_motion_outlasts_any_number_of_clips(jobs):
+    learnt = jobs.submit("invert", "Wave", counting(1, 0))
+    for n in range(KEPT_RESULTS + 40):
+        last = jobs.submit("preview", str(n), counting(1, 0), "making")
+    assert last.wait(30) and learnt.wait(30)
+    assert jobs.get(learnt.id).result == 1
+    assert learnt in jobs.list()
+
+    def kept() -> list:
+        return [job for job in jobs.list() if job.lane == "making" and job.result is not None]
+
+    until(lambda: len(kept()) == KEPT_RESULTS)
+    assert kept()[0] is last
+
+
+def test_a_cancel_in_the_last_step_leaves_no_result(jobs):
+    inside, go = threading.Event(), threading.Event()
+
+    def make(cancel, stop):
+        yield Progress(1, 1)
+        inside.set()
+        go.wait(10)  # decoding, say, where nobody looks at `cancel`
+        yield Done("a clip")
+
+    job = jobs.submit("generate", "Star", make)
+    assert inside.wait(10)
+    job.cancel()
+    go.set()
+    assert job.wait(30)
+    assert (job.state, job.result) == ("cancelled", None)
+
+
+def test_a_journal_that_cannot_be_written_stops_no_work(jobs, caplog):
+    jobs._journal.execute("DROP TABLE jobs")
+    job = jobs.submit("generate", "Star", counting(2, 0))
+    assert job.wait(30)
+    assert (job.state, job.result) == ("done", 2)
+    assert "could not be written" in caplog.text
+    jobs._journal.execute(TABLE)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.studio.library import Library, check_name, slug
+from motion_studio.studio.library import Library, check_name, save_reference, slug
 from motion_studio.studio.motion_file import write_motion
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe
@@ -114,6 +114,24 @@ def test_nothing_is_left_of_a_save_that_fails(library, clip, make_motion):
     with pytest.raises(InputError):
         library.save(make_motion(losses=[float("inf")]), "Wave", clip)
     assert not list((library.root / "motions").iterdir())
+
+
+def test_a_clip_left_without_its_motion_is_shown_beside_no_other(library, clip, make_motion):
+    save_reference(library.root / "motions" / "wave.safetensors", clip)  # and then the power failed
+    entry = library.save(make_motion(1), "Wave")
+    assert (entry.name, entry.clip) == ("wave-2", None)
+
+
+def test_files_that_cannot_be_read_are_shown_and_passed_over(library, make_motion):
+    motions = library.root / "motions"
+    (motions / "nowhere.safetensors").symlink_to(motions / "gone")
+    damaged = library.save(make_motion(3), "Damaged").path
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
+    errors = {entry.name: entry.error for entry in library.motions()}
+    assert "no motion file" in errors["nowhere"] and not errors["damaged"]
+    assert library.find(make_motion(7).hash()).name == "circle"
 
 
 def test_renders_carry_their_recipe(library, clip):
