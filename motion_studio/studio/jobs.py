@@ -64,6 +64,11 @@ class Job:
         return self.state in ("queued", "running")
 
     @property
+    def ending(self) -> bool:
+        """Whether it was told to cancel or to stop, and still has a step to end."""
+        return self.active and (self._cancel.is_set() or self._stop.is_set())
+
+    @property
     def seconds(self) -> float:
         """How long it has run, or ran."""
         return (self.finished or time.time()) - self.started if self.started else 0.0

@@ -79,21 +79,21 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(selected="generate") as tabs:
             with gr.Tab(text.INVERT["tab"], id="invert"):
                 invert = InvertTab(studio)
-            with gr.Tab(text.GENERATE["tab"], id="generate"):
+            with gr.Tab(text.GENERATE["tab"], id="generate") as generating:
                 generate = GenerateTab(studio)
             with gr.Tab(text.MIX["tab"], id="mix"):
                 mix = MixTab(studio)
         mix.wire(page)
-        generate.wire(page, tabs, mix.timeline, mix.settle)
+        generate.wire(page, tabs, mix)
         invert.wire(page)
         shelves = [mix.shelf, mix.timeline]
-        in_hand = [generate.motion, generate.player, *generate.facts]
         quiet = {"show_progress": "hidden"}
-        invert.saved.success(generate.play, invert.motion, in_hand, **quiet).then(
-            mix.shelves, None, shelves, **quiet
+        generating.select(generate.renders, None, generate.recent, **quiet)  # with those of the mixer
+        invert.saved.success(generate.play, invert.motion, generate.in_hand, **quiet).then(
+            mix.shelves, mix.timeline, shelves, **quiet
         )
         invert.play.click(lambda: gr.Tabs(selected="generate"), None, tabs, **quiet)
-        mix.saved.success(mix.shelves, None, shelves, **quiet).then(
+        mix.saved.success(mix.shelves, mix.timeline, shelves, **quiet).then(
             generate.cards, None, generate.motion, **quiet
         )
     return page

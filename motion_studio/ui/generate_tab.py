@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import InputError
+from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import Mix, Track
+from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe
 from motion_studio.studio.studio import Studio
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.ui.mix_tab import MixTab
 from motion_studio.ui.work import friendly
 from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
@@ -107,47 +110,56 @@ class GenerateTab:
             self.about = gr.HTML(apply_default_css=False)
             with gr.Row():
                 self.delete = gr.Button(WORDS["delete"], size="sm", visible=False)
-                self.undelete = gr.Button(WORDS["undelete"], size="sm", visible=False)
+                self.undelete = gr.Button(size="sm", visible=False)
                 self.file = gr.DownloadButton(WORDS["file"], size="sm", visible=False)
         with gr.Accordion(WORDS["recent"], open=False):
             self.recent = components.cards([], empty=WORDS["no_recent"], row=True)
-            self.drop = gr.File(label=WORDS["restore"], file_types=[".mp4"], height=110, elem_id="restore")
+        kinds = [".mp4", ".safetensors"]
+        self.drop = gr.File(label=WORDS["restore"], file_types=kinds, height=110, elem_id="restore")
 
-    def wire(self, page: gr.Blocks, tabs: gr.Tabs, timeline: gr.HTML, settle: dict[str, Any]) -> None:
-        """Connect the widgets; a render of a mix comes back on the mixer's `timeline`, drawn by `settle`."""
+    def wire(self, page: gr.Blocks, tabs: gr.Tabs, mix: MixTab) -> None:
+        """Connect the widgets; a render of a mix comes back on the mixer."""
+        chosen = [self.player, self.carried, self.download, self.about, self.delete, self.file]
+        self.in_hand = [self.motion, *chosen]
+        quiet: dict[str, Any] = {"show_progress": "hidden"}
+        kept = work.remembered("generate", None).render()
+        last = [*self.in_hand, self.undelete, *self.settings.values()]
+        opened = page.load(self._open, [kept, self.motion], last, **quiet)
         shown = [self.player, self.carried, self.start, self.download, self.recent]
-        self.watch.wire(page, self.cancel, shown, self._show)
+        self.watch.wire(opened.then, self.cancel, shown, self._show)
         gr.on(
             [self.start.click, self.settings["prompt"].submit],
             friendly(self._start),
             [self.motion, *self.settings.values()],
-            [*self.watch.outputs, self.player, self.carried, self.start],
-            show_progress="hidden",
+            [*self.watch.outputs, self.player, self.carried, self.start, kept],
+            **quiet,
         )
-        self.dice.click(
-            lambda: random.randrange(FREE_SEEDS), None, self.settings["seed"], show_progress="hidden"
-        )
-        self.facts = [self.about, self.delete, self.file]
-        chosen = [self.player, *self.facts]
-        self.motion.input(friendly(self._choose), self.motion, chosen, show_progress="hidden")
-        page.load(self._facts, self.motion, self.facts, show_progress="hidden")
-        page.load(self.cards, None, self.motion, show_progress="hidden")
-        page.load(self._recent, None, self.recent, show_progress="hidden")
-        bin_ = [self.motion, self.undelete, *chosen]
-        self.trashed = gr.State("")
-        self.delete.click(friendly(self._delete), self.motion, [self.trashed, *bin_], show_progress="hidden")
-        self.undelete.click(friendly(self._undelete), self.trashed, bin_, show_progress="hidden")
-        restored = [tabs, timeline, self.motion, self.player, *self.settings.values()]
-        self.recent.input(friendly(self._reopen), self.recent, restored, show_progress="hidden").success(
-            **settle
-        )
-        self.drop.upload(friendly(self._restore), self.drop, restored, show_progress="hidden").success(
-            **settle
-        )
+        self.dice.click(lambda: random.randrange(FREE_SEEDS), None, self.settings["seed"], **quiet)
+        self.motion.input(friendly(self._choose), self.motion, chosen, **quiet)
+        page.load(self.renders, None, self.recent, **quiet)
+        bin_ = [self.undelete, *self.in_hand]
+        for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
+            changed = button.click(friendly(act), self.motion, bin_, **quiet)
+            changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
+        on_mixer = [mix.timeline, mix.prompt, mix.seed, mix.player]
+        restored = [tabs, *on_mixer, *self.in_hand, *self.settings.values()]
+        # Progress shows: each motion's file is read, and the video too.
+        self.recent.input(friendly(self._reopen), self.recent, restored).success(**mix.settle)
+        dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
+        dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet).success(**mix.settle)
 
     def play(self, motion: str) -> tuple[Any, ...]:
-        """Updates of the cards, the player and the facts that put a motion in hand."""
+        """Updates of what is `in_hand`: the cards, the player and the facts of a motion."""
         return gr.HTML(value=motion, cards=self._cards()), *self._choose(motion)
+
+    def _open(self, kept: Any, motion: str) -> tuple[Any, ...]:
+        """Updates of what is in hand and of the settings, as this browser left them when it made its last."""
+        values: list[Any] = [gr.skip() for _ in self.settings]
+        with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
+            values = self._within(GenerationSettings.from_json(kept["settings"]))
+            motion = str(kept["motion"])
+        known = [card["name"] for card in self._cards()]
+        return *self.play(motion if motion in known else self._first()), self._bin(), *values
 
     def cards(self) -> Any:
         """An update of the cards with what is in the library now."""
@@ -160,7 +172,8 @@ class GenerateTab:
         none = {"name": "", "title": WORDS["no_motion"], "note": WORDS["no_motion_note"], "mark": "∅"}
         return [*shelf.motion_cards(self.library, self.spec.name), none]
 
-    def _recent(self) -> Any:
+    def renders(self) -> Any:
+        """An update of the recent renders."""
         return gr.HTML(cards=shelf.render_cards(self.library), value="")
 
     def _views(self, motion: str, result: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -170,11 +183,15 @@ class GenerateTab:
         return [{**shelf.reference_view(self.library, motion), "label": WORDS["reference"]}, right]
 
     def _choose(self, motion: str) -> tuple[Any, ...]:
-        return components.playing(*self._views(motion)), *self._facts(motion)
+        return self._with(motion, None, None)
 
-    def _facts(self, motion: str) -> tuple[Any, ...]:
+    def _with(self, motion: str, made: dict[str, Any] | None, file: str | None) -> tuple[Any, ...]:
+        """Updates of the player, the figures and the download, and of what is known of the motion."""
         entry = self.library.entry(motion) if motion else None
         return (
+            components.playing(*self._views(motion, made)),
+            "",
+            gr.DownloadButton(value=file, visible=file is not None),
             shelf.about(entry),
             gr.Button(visible=entry is not None and not entry.starter),
             gr.DownloadButton(value=entry and str(entry.path), visible=entry is not None),
@@ -191,7 +208,8 @@ class GenerateTab:
         job = self.studio.generate(settings, mix, reference, preview_every=PREVIEW_EVERY)
         self.motions[job.id] = motion
         blank = components.playing(*self._views(motion))
-        return *self.watch.start(job), blank, "", gr.Button(visible=False)
+        kept = {"motion": motion, "settings": settings.to_json()}
+        return *self.watch.start(job), blank, "", gr.Button(visible=False), kept
 
     def _show(self, job: Job) -> tuple[Any, ...]:
         """Updates of the player, the figures, the start button, the download and the recent renders."""
@@ -200,7 +218,7 @@ class GenerateTab:
             player = components.playing(*self._views(motion, pictures.view(job.result.clip)))
             carried = shelf.carried(self.library, motion, job.result.clip)
             file = gr.DownloadButton(value=str(job.result.path), visible=True)
-            return player, carried, ready, file, self._recent()
+            return player, carried, ready, file, self.renders()
         player = gr.skip()
         if job.preview is not None:
             player = components.playing(*self._views(motion, pictures.view(job.preview.clip)))
@@ -209,13 +227,29 @@ class GenerateTab:
     def _delete(self, motion: str) -> tuple[Any, ...]:
         title = self.library.entry(motion).title
         self.library.delete(motion)
-        gr.Info(WORDS["deleted"].format(title=title))
-        cards, *rest = self.play(self._first())
-        return motion, cards, gr.Button(visible=True), *rest
+        gr.Info(WORDS["deleted"].format(title=work.one_line(title)))
+        return self._bin(), *self.play(self._first())
 
-    def _undelete(self, trashed: str) -> tuple[Any, ...]:
-        cards, *rest = self.play(self.library.restore(trashed).name)
-        return cards, gr.Button(visible=False), *rest
+    def _undelete(self, motion: str) -> tuple[Any, ...]:
+        """Updates of the button and of what is in hand, with the motion that was deleted last."""
+        trash = self.library.trash()
+        name = self.library.restore(trash[0]).name if trash else motion
+        return self._bin(), *self.play(name)
+
+    def _bin(self) -> Any:
+        trash = self.library.trash()
+        return gr.Button(WORDS["undelete"].format(name=trash[0]) if trash else "", visible=bool(trash))
+
+    def _dropped(self, path: str) -> tuple[Any, ...]:
+        if not path.endswith(".safetensors"):
+            return self._restore(path)
+        motion = read_motion(path)
+        if motion.info.base not in ("", self.spec.name):
+            raise InputError(WORDS["wrong_base"].format(base=motion.info.base, own=self.spec.name))
+        entry = self.library.save(motion, motion.info.title or pictures.title_of(Path(path)))
+        gr.Info(WORDS["added"].format(title=work.one_line(entry.title)))
+        skipped = (gr.skip(),) * (4 + len(self.settings))
+        return gr.skip(), *skipped[:4], *self.play(entry.name), *skipped[4:]
 
     def _reopen(self, name: str) -> tuple[Any, ...]:
         path = shelf.render_path(self.library, name)
@@ -224,7 +258,7 @@ class GenerateTab:
         return self._restore(str(path))
 
     def _restore(self, path: str) -> tuple[Any, ...]:
-        """Updates of the tabs, the mixer's timeline, the cards, the player and the settings."""
+        """Updates of the tabs, of the mixer, of what is in hand and of the settings."""
         values = read_recipe(Path(path))
         if values is None:
             raise InputError(WORDS["no_recipe"])
@@ -234,13 +268,30 @@ class GenerateTab:
             gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
         else:
             gr.Info(WORDS["restored"])
+        if recipe.base != self.spec.name:
+            gr.Warning(WORDS["other_base"].format(base=work.one_line(recipe.base), own=self.spec.name))
         names = {name: entry.name for name, entry in found.items() if entry is not None}
-        settings = [getattr(recipe.settings, name) for name in self.settings]
         made = pictures.view(read_clip(path))
         if recipe.mix is not None and not mix_desk.plain(recipe.mix):
             desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames)
             timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
-            return gr.Tabs(selected="mix"), timeline, gr.skip(), gr.skip(), *settings
+            player = components.playing({**made, "label": WORDS["result"]})
+            mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player
+            skipped = (gr.skip(),) * (len(self.in_hand) + len(self.settings))
+            return gr.Tabs(selected="mix"), *mixer, *skipped
         motion = names.get(recipe.mix.tracks[0].motion, "") if recipe.mix else ""
-        player = components.playing(*self._views(motion, made))
-        return gr.Tabs(selected="generate"), gr.skip(), motion, player, *settings
+        in_hand = gr.HTML(value=motion, cards=self._cards()), *self._with(motion, made, path)
+        return gr.Tabs(selected="generate"), *(gr.skip(),) * 4, *in_hand, *self._within(recipe.settings)
+
+    def _within(self, settings: GenerationSettings) -> list[Any]:
+        """The settings' values as the page's sliders can show them; says which it cannot."""
+        values, clamped = [], []
+        for name, widget in self.settings.items():
+            value = given = getattr(settings, name)
+            if isinstance(widget, gr.Slider):
+                value = min(max(given, widget.minimum), widget.maximum)
+            clamped += [widget.label] if value != given else []
+            values.append(value)
+        if clamped:
+            gr.Warning(WORDS["clamped"].format(names=", ".join(clamped)))
+        return values

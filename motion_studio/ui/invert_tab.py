@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import InputError
+from motion_studio.errors import ClipError, InputError
 from motion_studio.settings import InversionSettings, preset, preset_names
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.studio import Studio
@@ -52,7 +52,8 @@ class InvertTab:
         self.clips = components.cards(
             shelf.clip_cards(), empty=WORDS["no_clips"], row=True, elem_id="invert-clips"
         )
-        self.trim = components.trim(elem_id="invert-trim")
+        longest = self.spec.frames / self.spec.fps
+        self.trim = components.trim(longest=longest, elem_id="invert-trim")
         self.prompt = gr.Textbox(
             "",
             label=WORDS["prompt"],
@@ -60,8 +61,9 @@ class InvertTab:
             info=WORDS["prompt_info"],
             max_length=400,
         )
-        names = sorted(preset_names(), key=lambda name: list(WORDS["presets"]).index(name))
-        choices = [(WORDS["presets"][name], name) for name in names]
+        names = [name for name in WORDS["presets"] if name in preset_names()]
+        names += [name for name in preset_names() if name not in names]  # a user's own, under its file's name
+        choices = [(WORDS["presets"].get(name, name), name) for name in names]
         self.preset = gr.Radio(choices, value=names[0], label=WORDS["preset"], elem_id="invert-preset")
         self.measured = gr.HTML(pictures.measured(names[0], self.spec.name), apply_default_css=False)
         usual = preset(names[0])
@@ -97,16 +99,24 @@ class InvertTab:
             with gr.Row():
                 self.save = gr.Button(WORDS["save"], variant="primary")
                 self.discard = gr.Button(WORDS["cancel"])
+        self.back = gr.Button(WORDS["discarded"], size="sm", visible=False)
         self.play = gr.Button(WORDS["play"], visible=False, elem_id="invert-play")
 
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets; `saved` and `played` are for the page to go on from."""
         shown = [self.player, self.curve, self.learn, self.keep, self.saving, self.name]
-        self.watch.wire(page, self.cancel, shown, self._show)
-        picked = [self.path, self.trim, self.player]
-        self.file.upload(friendly(self._pick), self.file, picked)
-        self.clips.input(
-            friendly(self._pick_ours), self.clips, [*picked, self.prompt], show_progress="hidden"
+        self.watch.wire(page.load, self.cancel, shown, self._show)
+        picked = [self.path, self.trim, self.player, self.prompt, self.clips, self.file]
+        self.file.upload(self._pick_theirs, [self.file, self.prompt], picked)
+        self.file.clear(self._pick_none, None, picked, show_progress="hidden")
+        self.clips.input(friendly(self._pick_ours), self.clips, picked, show_progress="hidden")
+        gr.on(
+            [self.trim.input, self.fit.input],
+            friendly(self._cut),
+            [self.path, self.trim, self.fit],
+            self.player,
+            show_progress="hidden",
+            trigger_mode="always_last",
         )
         self.preset.input(
             lambda name: [
@@ -118,7 +128,7 @@ class InvertTab:
             show_progress="hidden",
         )
         inputs = [self.path, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]
-        started = [*self.watch.outputs, self.player, self.curve, self.learn, self.keep, self.play]
+        started = [*self.watch.outputs, self.player, self.curve, self.learn, self.keep, self.play, self.back]
         self.learn.click(friendly(self._learn), inputs, started, show_progress="hidden")
         self.keep.click(
             lambda job: self.studio.jobs.get(job).stop(), self.watch.id, None, show_progress="hidden"
@@ -127,15 +137,16 @@ class InvertTab:
         self.saved = self.save.click(
             friendly(self._save),
             [self.watch.id, self.name, self.notes],
-            [self.motion, self.saving, self.play, self.learn],
-            show_progress="hidden",
+            [self.motion, self.saving, self.play, self.learn, self.name, self.notes],
+            show_progress="minimal",
         )
+        left = [self.watch.id, self.saving, self.watch.progress, self.curve, self.learn]
+        self.discarded = gr.State("")
         self.discard.click(
-            self._discard,
-            self.watch.id,
-            [self.watch.id, self.saving, self.watch.progress, self.curve, self.learn],
-            show_progress="hidden",
+            self._discard, self.watch.id, [self.discarded, self.back, *left], show_progress="hidden"
         )
+        again = [self.back, *self.watch.outputs, *shown]
+        self.back.click(friendly(self._bring_back), self.discarded, again, show_progress="hidden")
 
     def _views(self, clip: Clip | None, sample: Clip | None = None) -> list[dict[str, Any]]:
         left = {"hint": WORDS["reference_hint"]} if clip is None else pictures.view(clip)
@@ -147,14 +158,38 @@ class InvertTab:
         trim = gr.HTML(value=None, film=pictures.film(clip))
         return path, trim, components.playing(*self._views(self._fitted(clip, "crop")))
 
+    def _pick_theirs(self, path: str, prompt: str) -> tuple[Any, ...]:
+        """Updates of the clip, its caption and both ways to choose one, for a clip of the user's own."""
+        try:
+            ours = {shelf.caption(self.library, card["name"]) for card in shelf.clip_cards()}
+            words = "" if prompt in ours else gr.skip()  # a sample's caption is not that of this clip
+            return *self._pick(path), words, gr.HTML(value=""), gr.skip()
+        except ClipError as error:  # or the clip of before would be learnt under this one's name
+            gr.Warning(work.one_line(error))
+            return self._pick_none()
+
+    def _pick_none(self) -> tuple[Any, ...]:
+        blank = gr.HTML(value=None, film=None), components.playing(*self._views(None))
+        return "", *blank, gr.skip(), gr.HTML(value=""), None
+
     def _pick_ours(self, name: str) -> tuple[Any, ...]:
         path = shelf.clip_path(name)
-        return *self._pick(str(path)), shelf.caption(self.library, name)
+        return *self._pick(str(path)), shelf.caption(self.library, name), gr.skip(), None
 
-    def _fitted(self, clip: Clip, how: str, start: float = 0.0, end: float | None = None) -> Clip:
-        """The part of a clip as the base model sees it."""
+    def _cut(self, path: str, trim: dict[str, float] | None, how: str) -> Any:
+        """An update of the player with the part of the clip that would be learnt."""
+        if not path:
+            return gr.skip()
+        return components.playing(*self._views(self._part(path, trim, how)))
+
+    def _part(self, path: str, trim: dict[str, float] | None, how: str) -> Clip:
+        start, end = (trim["start"], trim["end"]) if trim else (0.0, None)
+        return self._fitted(read_clip(path, start, end), how)
+
+    def _fitted(self, clip: Clip, how: str) -> Clip:
+        """A clip as the base model sees it."""
         size = (self.spec.frames, self.spec.height, self.spec.width)
-        return fit(clip, *size, fps=self.spec.fps, how=how, start=start, end=end)
+        return fit(clip, *size, fps=self.spec.fps, how=how)
 
     def _learn(
         self, path: str, trim: dict[str, float] | None, prompt: str, name: str, how: str, *values: Any
@@ -164,8 +199,7 @@ class InvertTab:
         given = dict(zip(self.settings, values, strict=True))
         given |= {key: int(given[key] or 0) for key in WHOLE}
         settings = InversionSettings.from_json({**preset(name).to_json(), **given})
-        start, end = (trim["start"], trim["end"]) if trim else (0.0, None)
-        clip = self._fitted(read_clip(path), how, start, end)
+        clip = self._part(path, trim, how)
         title = pictures.title_of(Path(path))
         job = self.studio.invert(clip, settings, prompt.strip(), title)
         self.sources[job.id] = Source(clip, title)
@@ -173,7 +207,7 @@ class InvertTab:
             self.sources.popitem(last=False)
         player = components.playing(*self._views(clip))
         hidden = gr.Button(visible=False)
-        return *self.watch.start(job), player, "", hidden, gr.Button(visible=True), hidden
+        return *self.watch.start(job), player, "", hidden, hidden, hidden, hidden
 
     def _show(self, job: Job) -> tuple[Any, ...]:
         """Updates of the player, the curve, the learn and keep buttons, and of what saves the motion."""
@@ -185,7 +219,10 @@ class InvertTab:
         curve = pictures.curve(losses, total, WORDS["curve"])
         done = job.result is not None
         name = source.title if source and done else gr.skip()
-        learn, keep = gr.Button(visible=not job.active and not done), gr.Button(visible=job.active)
+        learn = gr.Button(visible=not job.active and not done)
+        keep = gr.Button(
+            visible=job.active and not job.ending and bool(losses)
+        )  # of nothing, nothing is kept
         return player, curve, learn, keep, gr.Column(visible=done), name
 
     def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:
@@ -198,8 +235,14 @@ class InvertTab:
         entry = self.library.save(motion, name, source and source.clip, notes.strip())
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         self.watch.done_with.add(job_id)
-        return entry.name, gr.Column(visible=False), gr.Button(visible=True), gr.Button(visible=True)
+        shown = gr.Button(visible=True)
+        return entry.name, gr.Column(visible=False), shown, shown, "", ""
 
     def _discard(self, job_id: str) -> tuple[Any, ...]:
         self.watch.done_with.add(job_id)
-        return "", gr.Column(visible=False), "", "", gr.Button(visible=True)
+        back, learn = gr.Button(visible=True), gr.Button(visible=True)
+        return job_id, back, "", gr.Column(visible=False), "", "", learn
+
+    def _bring_back(self, job_id: str) -> tuple[Any, ...]:
+        self.watch.done_with.discard(job_id)
+        return gr.Button(visible=False), job_id, *self.watch.look(job_id, None)

@@ -6,7 +6,7 @@ and KNOBS}]}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from motion_studio.errors import InputError
@@ -55,6 +55,11 @@ def turned(desk: Desk, index: int, **values: Any) -> Desk:
     """The desk with some values of one track set."""
     tracks = [{**track, **values} if n == index else track for n, track in enumerate(desk["tracks"])]
     return {**desk, "tracks": tracks}
+
+
+def only(desk: Desk, names: Container[str]) -> Desk:
+    """The desk without the tracks whose motion is none of `names`."""
+    return {**desk, "tracks": [track for track in desk["tracks"] if track["motion"] in names]}
 
 
 def remembered(history: list[Desk], desk: Desk) -> list[Desk]:

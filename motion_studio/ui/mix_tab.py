@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import OrderedDict
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import InputError
+from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import TOGETHER, build
@@ -18,8 +20,8 @@ from motion_studio.ui.work import friendly
 
 WORDS = text.MIX
 PREVIEW_STEPS = 6
-RENDER_STEPS = 20
 PREVIEW_EVERY = 4
+KEPT = 64
 SLIDERS = {
     "speed": (-2.0, 3.0, 0.05),
     "amplitude": (0.0, 2.0, 0.05),
@@ -39,13 +41,15 @@ class MixTab:
         self.studio, self.library = studio, studio.library
         self.spec = studio.base
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
+        self.kept = work.remembered("mix", None)
+        self.made: OrderedDict[str, Any] = OrderedDict()  # what each job was asked for, by its id
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
             with gr.Column(scale=3, min_width=260):
                 self.stage = components.stage(elem_id="mix-stage")
             with gr.Column(scale=3, min_width=260):
                 self.player = components.player(self._view(None))
-                self.watch = work.Watch(studio.jobs, "preview", "mix")
+                self.watch = work.Watch(studio.jobs, "mix")
             with gr.Column(scale=3, min_width=260):
                 self._prompt()
         self._tracks()
@@ -103,12 +107,20 @@ class MixTab:
 
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
-        self.watch.wire(page, self.cancel, [self.player, self.render, self.download], self._show)
+        self.kept.render()
         faces = [self.stage, self.bend, *self.knobs.values(), self.together]
+        opened = page.load(
+            self._open,
+            self.kept,
+            [self.shelf, self.timeline, self.prompt, self.seed, *faces],
+            show_progress="hidden",
+        )
+        shown = [self.player, self.render, self.download]
+        self.watch.wire(opened.then, self.cancel, shown, self._show)
         self.settle: dict[str, Any] = {
             "fn": friendly(self._settle),
             "inputs": [self.timeline, self.history, self.quick, self.prompt, self.seed, self.watch.id],
-            "outputs": [*faces, self.history, *self.watch.outputs],
+            "outputs": [*faces, self.history, self.kept, *self.watch.outputs],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
             "concurrency_id": "history",
@@ -144,18 +156,29 @@ class MixTab:
         cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
         for change in (gathered, added, undone, cleared):
             change.success(**self.settle)
+        gr.on([self.prompt.submit, self.seed.submit], **self.settle)
         inputs = [self.timeline, self.prompt, self.seed]
         self.render.click(friendly(self._render), inputs, self.watch.outputs, show_progress="hidden")
         inputs = [self.timeline, self.name, self.notes, self.watch.id]
         self.saved = self.save.click(
-            friendly(self._save), inputs, [self.name, self.notes], show_progress="hidden"
+            friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
         )
-        page.load(self.shelves, None, [self.shelf, self.timeline], show_progress="hidden")
 
-    def shelves(self) -> tuple[Any, Any]:
+    def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
         cards = shelf.motion_cards(self.library, self.spec.name)
-        return gr.HTML(cards=cards), gr.HTML(titles=shelf.titles(self.library))
+        titles = shelf.titles(self.library)
+        return gr.HTML(cards=cards), gr.HTML(value=mix_desk.only(desk, titles), titles=titles)
+
+    def _open(self, kept: Any) -> tuple[Any, ...]:
+        """Updates of the shelf, the desk, the prompt and the faces, as this browser left them."""
+        desk, prompt, seed = mix_desk.empty(self.spec.frames), self.spec.sample_prompt, 0
+        with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
+            found = mix_desk.only(kept["desk"], shelf.titles(self.library))
+            if found["tracks"] and found["frames"] == self.spec.frames:
+                mix_desk.to_mix(found)  # raises for what a desk cannot be
+                desk, prompt, seed = found, str(kept["prompt"]), int(kept["seed"])
+        return *self.shelves(desk), prompt, seed, *self._faces(desk)
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)
@@ -210,7 +233,8 @@ class MixTab:
         if not before:
             gr.Info(WORDS["undone"])
             return history, gr.skip(), gr.skip()
-        return before, before[-1], self._draw(before[-1])
+        desk = mix_desk.only(before[-1], shelf.titles(self.library))  # a motion may be deleted since
+        return before, desk, self._draw(desk)
 
     def _clear(self) -> tuple[Desk, Any]:
         desk = mix_desk.empty(self.spec.frames)
@@ -221,24 +245,34 @@ class MixTab:
     ) -> tuple[Any, ...]:
         history = mix_desk.remembered(history, desk)
         watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
-        if quick and desk["tracks"] and prompt.strip():
+        same = self.made.get(job_id) == _asked(desk, prompt, seed)  # a knob was let go where it stood
+        if quick and desk["tracks"] and prompt.strip() and not same and not self._renders(job_id):
             self.watch.cancel(job_id)
             watching = self.watch.start(self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview"))
-        return *self._faces(desk), history, *watching
+        kept = {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}
+        return *self._faces(desk), history, kept, *watching
+
+    def _renders(self, job_id: str) -> bool:
+        """Whether that job is a render under way, which no change of a knob may end."""
+        job = self.studio.jobs.get(job_id) if job_id else None
+        return job is not None and job.active and job.kind == "mix"
 
     def _render(self, desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
         if not prompt.strip():
             raise InputError(text.GENERATE["need_prompt"])
-        return self.watch.start(self._submit(desk, prompt, seed, RENDER_STEPS, "mix"))
+        return self.watch.start(self._submit(desk, prompt, seed, self.spec.steps, "mix"))
 
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:
             raise InputError(WORDS["need_tracks"])
         settings = self.spec.generation(prompt, seed=int(seed or 0), steps=steps)
         mix, keep = mix_desk.to_mix(desk), kind == "mix"
-        return self.studio.generate(
-            settings, mix, kind=kind, keep=keep, preview_every=PREVIEW_EVERY if keep else 0
-        )
+        every = PREVIEW_EVERY if keep else 0
+        job = self.studio.generate(settings, mix, kind=kind, keep=keep, preview_every=every)
+        self.made[job.id] = _asked(desk, prompt, seed)
+        while len(self.made) > KEPT:
+            self.made.popitem(last=False)
+        return job
 
     def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:
         if not desk["tracks"]:
@@ -246,8 +280,14 @@ class MixTab:
         if not name.strip():
             raise InputError(WORDS["need_name"])
         motion = build(mix_desk.to_mix(desk), self.library.load)
-        # The last preview or render stands in for the reference that a mix has not.
-        made = self.studio.jobs.get(job_id).result if job_id else None
+        # What was made with it stands in for the reference that a mix has not; what was made before does not.
+        mine = job_id in self.made and self.made[job_id][:2] == _asked(desk, "", 0)[:2]
+        made = self.studio.jobs.get(job_id).result if mine else None
         entry = self.library.save(motion, name, made and made.clip, notes)
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         return "", ""
+
+
+def _asked(desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
+    """What a preview and a render are made of."""
+    return desk["tracks"], desk["together"], prompt.strip(), int(seed or 0)

@@ -17,7 +17,7 @@ from motion_studio.video.measures import measure
 from motion_studio.video.reading import read_clip
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
-RECENT = 12
+RECENT = 24
 
 
 def motions(library: Library, base: str) -> list[Entry]:
@@ -61,8 +61,9 @@ def caption(library: Library, name: str) -> str:
 
 
 def render_cards(library: Library) -> list[dict[str, Any]]:
-    """The last renders, newest first."""
-    return [pictures.clip_card(path) for path in library.renders()[:RECENT]]
+    """The last renders, newest first, each under its prompt."""
+    cards = [(path, pictures.clip_card(path)) for path in library.renders()[:RECENT]]
+    return [{**card, "title": path.stem.split("-", 3)[-1].replace("-", " ")} for path, card in cards]
 
 
 def render_path(library: Library, name: str) -> Path | None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import MotionStudioError
+from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.studio.jobs import Job, Jobs
 from motion_studio.ui import text
 
 POLL_SECONDS = 0.4
+# Not secret: what a browser remembers of its own work must be readable after the studio was started anew.
+SECRET = "motion-studio"
 
 
 def friendly(event: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,26 +36,42 @@ def one_line(error: object) -> str:
     return escape(" ".join(str(error).split()))
 
 
+def remembered(what: str, default: Any) -> gr.BrowserState:
+    """A value that this browser keeps when the page is closed, and no other browser sees.
+
+    To be rendered outside of the tabs: what is in one that is not open yet is not read as the page loads.
+    """
+    return gr.BrowserState(default, storage_key=f"motion-studio-{what}", secret=SECRET, render=False)
+
+
 class Watch:
     """Follows one job on the page: a bar, a cancel button and a timer that looks again while it runs.
 
-    `outputs` takes what `start` returns. At anything new, `show(job)` gives the updates of the tab's `shown`.
+    The browser remembers its last job, and takes it up again on a page that is opened anew. `outputs` takes
+    what `start` returns. At anything new, `show(job)` gives the updates of the tab's `shown`.
     """
 
-    def __init__(self, jobs: Jobs, *kinds: str):
-        self.jobs, self.kinds = jobs, kinds
+    def __init__(self, jobs: Jobs, name: str):
+        self.jobs = jobs
         self.done_with: set[str] = set()
-        self.id = gr.State("")
+        self.id = remembered(f"job-{name}", "")
         self.seen = gr.State(None)
         self.timer = gr.Timer(POLL_SECONDS, active=False)
         self.progress = gr.HTML(apply_default_css=False)
 
-    def wire(self, page: gr.Blocks, cancel: gr.Button, shown: list[Any], show: Callable[[Job], Any]) -> None:
-        """Look at the job at each tick, and take it up again on a page that is opened anew."""
+    def wire(
+        self,
+        opened: Callable[..., Any],
+        cancel: gr.Button,
+        shown: list[Any],
+        show: Callable[[Job], Any],
+    ) -> None:
+        """Look at the job at each tick, and take it up again as the page is `opened` (`page.load`, say)."""
+        self.id.render()
         self.outputs = [self.id, self.seen, self.timer, self.progress, cancel]
         self.shown, self.show = shown, show
         self.timer.tick(self.look, [self.id, self.seen], [*self.outputs[1:], *shown], show_progress="hidden")
-        page.load(self._attach, None, [*self.outputs, *shown], show_progress="hidden")
+        opened(self._attach, self.id, [*self.outputs, *shown], show_progress="hidden")
         cancel.click(self.cancel, self.id, None, show_progress="hidden")
 
     def look(self, job_id: str, seen: Any) -> tuple[Any, ...]:
@@ -63,14 +81,20 @@ class Watch:
             return (gr.skip(),) * (len(self.outputs) - 1 + len(self.shown))
         # First of all: were it read after `show`, a job that ends in between would stop the timer unshown.
         state = self._state(job)
-        now = (job.id, job.state, job.preview and job.preview.step, len(job.losses))
+        now = (job.id, job.state, job.ending, job.preview and job.preview.step, len(job.losses))
         if job.state == "failed" and now != seen:
             gr.Warning(one_line(job.error))
         updates = self.show(job) if now != seen else (gr.skip(),) * len(self.shown)
         return now, *state, *updates
 
-    def _attach(self) -> tuple[Any, ...]:
-        job_id = self.latest()
+    def _attach(self, job_id: str) -> tuple[Any, ...]:
+        """Take up the browser's last job: it goes on, left a result, or says why it left none."""
+        try:
+            job = self.jobs.get(job_id) if job_id and job_id not in self.done_with else None
+        except InputError:  # of another data folder
+            job = None
+        gone = job is None or job.state == "cancelled" or (job.state == "done" and job.result is None)
+        job_id = "" if gone else job_id
         return job_id, *self.look(job_id, None)
 
     def start(self, job: Job) -> tuple[Any, ...]:
@@ -83,16 +107,9 @@ class Watch:
         if job_id:
             self.jobs.get(job_id).cancel()
 
-    def latest(self) -> str:
-        """The id of the last job that waits, runs, or left a result that nobody is done with; '' for none."""
-        for job in self.jobs.list():
-            here = job.active or (job.result is not None and job.id not in self.done_with)
-            if job.kind in self.kinds and here:
-                return job.id
-        return ""
-
     def _state(self, job: Job) -> tuple[gr.Timer, str, gr.Button]:
-        return gr.Timer(active=job.active), panel(self.jobs, job), gr.Button(visible=job.active)
+        going = job.active and not job.ending
+        return gr.Timer(active=job.active), panel(self.jobs, job), gr.Button(visible=going)
 
 
 def panel(jobs: Jobs, job: Job) -> str:
@@ -109,6 +126,8 @@ def panel(jobs: Jobs, job: Job) -> str:
 
 
 def _words(jobs: Jobs, job: Job) -> str:
+    if job.ending:
+        return escape(text.WORK["ending"])
     if job.state == "running" and job.progress and job.progress.text:
         return escape(job.progress.text)
     if job.state == "queued":

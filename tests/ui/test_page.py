@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from motion_studio.studio.jobs import Job
+from motion_studio.studio.motion_file import write_motion
 
 pytestmark = pytest.mark.browser
 PATIENCE = 120_000  # milliseconds; a busy machine is slow
@@ -42,7 +43,6 @@ def test_a_render_brings_its_settings_back(opened, studio):
     expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
     prompt.fill("something else")
     page.locator("#generate-motions [data-name=circle]").click()
-    page.get_by_role("button", name="Recent renders").click()
     page.locator("#restore input[type=file]").set_input_files(last(studio, "generate").result.path)
     expect(prompt).to_have_value("a red square", timeout=PATIENCE)
     expect(page.locator("#generate-motions [data-name=wave]")).to_have_attribute("aria-pressed", "true")
@@ -149,6 +149,62 @@ def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, m
     page.get_by_role("button", name="Undo").click()
     expect(way).to_have_attribute("d", before, timeout=PATIENCE)
     expect(page.locator("#mix-stage .track")).to_have_count(2)
+
+
+def test_a_render_is_ended_by_no_knob_and_comes_back_on_the_mixer(opened, reload, studio):
+    page = opened()
+    tab(page, "Mix")
+    for name in ("bounce", "wave"):
+        page.locator(f"#mix-shelf [data-name={name}]").click()
+        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    prompt = page.locator("#mix-screens").get_by_label("Prompt")
+    prompt.fill("a cyan heart")
+    page.locator("#mix-render").click()
+    expect(page.get_by_text("Making the clip").locator("visible=true")).to_be_visible(timeout=PATIENCE)
+    page.locator("#mix-turn svg").focus()
+    page.keyboard.press("PageUp")
+    expect(page.locator("#mix-turn output")).to_have_text("90°")
+    job = last(studio, "mix")
+    assert job.wait(60) and job.state == "done"
+    reload(page)  # the desk is there again
+    tab(page, "Mix")
+    expect(page.locator("#mix-timeline .row")).to_have_count(2)
+    expect(page.locator("#mix-turn output")).to_have_text("90°")
+    page.get_by_role("button", name="Clear").click()
+    prompt.fill("something else")
+    tab(page, "Generate")
+    page.locator("#restore input[type=file]").set_input_files(job.result.path)
+    expect(prompt).to_have_value("a cyan heart", timeout=PATIENCE)
+    expect(page.locator("#mix-timeline .row")).to_have_count(2)
+    expect(page.locator("#mix-turn output")).to_have_text("0°")
+
+
+def test_a_motion_comes_in_as_a_file_goes_and_comes_back(opened, studio, tmp_path):
+    page = opened()
+    file = tmp_path / "theirs.safetensors"
+    write_motion(file, studio.library.load("wave").replace_info(title="A friend's wave"))
+    page.locator("#restore input[type=file]").set_input_files(file)
+    card = page.locator("#generate-motions [data-name=a-friend-s-wave]")
+    expect(card).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    page.get_by_role("button", name="About this motion").click()
+    page.get_by_role("button", name="Delete this motion").click()
+    expect(card).to_have_count(0)
+    expect(page.locator("#mix-shelf [data-name=a-friend-s-wave]")).to_have_count(0)
+    page.get_by_role("button", name="Bring back “a-friend-s-wave”").click()
+    expect(card).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_broken_clip_leaves_no_other_in_its_place(opened, tmp_path):
+    page = opened()
+    tab(page, "Invert")
+    page.locator("#invert-clips [data-name=free]").click()
+    expect(page.locator("#invert-trim .strip")).to_be_visible()
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    page.locator("#invert-file input[type=file]").set_input_files(broken)
+    expect(page.get_by_text("cannot be read as a video")).to_be_visible(timeout=PATIENCE)
+    page.locator("#invert-learn").click()
+    expect(page.get_by_text("Please choose a clip first.")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["Invert", "Generate", "Mix"])

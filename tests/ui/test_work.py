@@ -38,7 +38,7 @@ def test_a_job_that_ends_while_it_is_shown_is_shown_again(jobs):
 
     with gr.Blocks() as page:
         watch, cancel, screen = Watch(jobs, "test"), gr.Button(), gr.HTML()
-        watch.wire(page, cancel, [screen], show)
+        watch.wire(page.load, cancel, [screen], show)
     job = jobs.submit("test", "A job", make)
     assert started.wait(10)
     seen, timer, *_ = watch.look(job.id, None)
