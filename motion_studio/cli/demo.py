@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from motion_studio.cli.inputs import changed
+from motion_studio.cli.inputs import changed, keep_clip
 from motion_studio.cli.output import figures, play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
@@ -33,6 +33,8 @@ def demo(arguments: argparse.Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file, a folder is needed.")
     path = Path(arguments.clip) if arguments.clip else _first_clip()
+    names = ("motion.safetensors", "motion.mp4", "motion.webp", "result.mp4", "reference-and-result.mp4")
+    keep_clip(path, *(out / name for name in names))
     clip = read_clip(path)
     learning = changed(preset(arguments.preset), arguments, preview_every=0)
     backbone = Manager(arguments.device).backbone(arguments.base)

@@ -70,6 +70,13 @@ def output(text: str, suffix: str) -> Path:
     return path
 
 
+def keep_clip(clip: str | Path, *written: Path) -> None:
+    """Raises InputError, before any work, if a file to be `written` is `clip`, or is there in its folder."""
+    for path in written:
+        if path.exists() and Path(clip).exists() and (path.samefile(clip) or path.parent.samefile(clip)):
+            raise InputError(f"--out would write {path} over the clip {clip}: give another name or folder.")
+
+
 def changed(settings: AnySettings, arguments: argparse.Namespace, **given: Any) -> AnySettings:
     """The settings with --steps, --seed, --set NAME=VALUE and `given` (where not None) put in."""
     given |= {"steps": arguments.steps, "seed": arguments.seed}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
@@ -141,6 +142,32 @@ def test_demo(run, monkeypatch, run_json):
     assert result["files"]
     assert run("generate", "--recipe", "d/result.mp4", "--out", "w.mp4")[0] == 0
     assert Path("w.mp4").read_bytes() == Path("d/result.mp4").read_bytes()
+
+
+def test_no_clip_is_written_over(run, refused):
+    whole = Path("clip.mp4").read_bytes()
+    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "clip.safetensors")
+    os.link("clip.mp4", "linked.mp4")
+    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "linked.safetensors")
+    Path("d").mkdir()
+    for name in ("motion", "result", "reference-and-result"):
+        Path(f"d/{name}.mp4").write_bytes(whole)
+        refused("over the clip", "demo", "--clip", f"d/{name}.mp4", *QUICK, "--out", "d")
+        assert Path(f"d/{name}.mp4").read_bytes() == whole
+        Path(f"d/{name}.mp4").unlink()
+    assert Path("clip.mp4").read_bytes() == whole
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "d", "linked.mp4"]
+
+
+def test_no_picture_of_a_folder_is_written_over(run, refused):
+    Path("film").mkdir()
+    for n in range(8):
+        Image.new("RGB", (32, 32), (20 * n, 0, 0)).save(f"film/{n}.webp")
+    whole = Path("film/3.webp").read_bytes()
+    refused("over the clip film", "invert", "film", *QUICK, "--out", "film/3.safetensors")
+    assert Path("film/3.webp").read_bytes() == whole
+    code, _, err = run("invert", "film", *QUICK, "--out", "film.safetensors")
+    assert code == 0, err
 
 
 def test_bases(run, run_json):
