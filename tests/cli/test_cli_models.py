@@ -144,6 +144,28 @@ def test_demo(run, monkeypatch, run_json):
     assert Path("w.mp4").read_bytes() == Path("d/result.mp4").read_bytes()
 
 
+def test_a_motion_that_is_written_over_takes_its_loop_and_thumbnail_along(run, run_json, motion):
+    assert run_json("edit", motion, "--reverse", "--out", "r.safetensors")["removed"] == []
+    assert Path("m.mp4").is_file()
+    code, out, _ = run("edit", motion, "--reverse", "--out", "m.safetensors")
+    assert code == 0 and "removed m.mp4 and m.webp" in out
+    assert not Path("m.mp4").exists() and not Path("m.webp").exists()
+    run("invert", "clip.mp4", *QUICK, "--out", "m.safetensors")
+    result = run_json("mix", "r.safetensors", "r.safetensors:-0.5", "--out", "m.safetensors")
+    assert result["removed"] == ["m.mp4", "m.webp"] and not Path("m.mp4").exists()
+
+
+def test_a_motion_that_is_written_over_leaves_videos_of_the_users_own(run, run_json, motion):
+    line = ["generate", "--prompt", "x", "--motion", motion, *QUICK, "--out", "m.mp4"]
+    assert run(*line)[0] == 0
+    whole, own = Path("m.mp4").read_bytes(), Path("clip.mp4").read_bytes()
+    assert run_json("edit", motion, "--reverse", "--out", "m.safetensors")["removed"] == []
+    assert Path("m.mp4").read_bytes() == whole
+    for _ in range(2):
+        assert run("edit", motion, "--reverse", "--out", "clip.safetensors")[0] == 0
+        assert Path("clip.mp4").read_bytes() == own
+
+
 def test_no_clip_is_written_over(run, refused):
     whole = Path("clip.mp4").read_bytes()
     refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "clip.safetensors")
