@@ -32,6 +32,9 @@ NOT_WITH_RECIPE = (
     "together",
     "motion_type",
     "noise_prior",
+    "steps",
+    "seed",
+    "settings",
 )
 
 
@@ -74,8 +77,9 @@ def _new(arguments: argparse.Namespace) -> Render:
 
 def _again(arguments: argparse.Namespace) -> Render:
     """What the recipe in a video makes; its motions are found again by their hashes."""
-    if given := [name for name in NOT_WITH_RECIPE if getattr(arguments, name) is not None]:
-        raise InputError(f"--recipe brings its own settings, --{given[0].replace('_', '-')} cannot be given.")
+    if given := [name for name in NOT_WITH_RECIPE if getattr(arguments, name) not in (None, [])]:
+        flag = "set" if given[0] == "settings" else given[0].replace("_", "-")
+        raise InputError(f"--recipe brings its own settings, --{flag} cannot be given.")
     values = read_recipe(arguments.recipe)
     if values is None:
         raise InputError(f"{arguments.recipe} carries no recipe of the studio.")

@@ -215,6 +215,9 @@ BAD = {
     ),
     "no recipe": ("generate --recipe clip.mp4 --out v.mp4", "recipe"),
     "recipe and prompt": ("generate --recipe clip.mp4 --prompt x --out v.mp4", "--prompt"),
+    "recipe and steps": ("generate --recipe clip.mp4 --steps 5 --out v.mp4", "--steps cannot be given"),
+    "recipe and seed": ("generate --recipe clip.mp4 --seed 0 --out v.mp4", "--seed cannot be given"),
+    "recipe and setting": ("generate --recipe clip.mp4 --set eta=1 --out v.mp4", "--set cannot be given"),
     "demo into a file": ("demo --base tiny --out text.txt", "text.txt"),
     "guidance": ("generate --prompt x --guidance much --base tiny --out v.mp4", "much"),
 }
