@@ -23,10 +23,11 @@ def invert(arguments: argparse.Namespace) -> None:
     beside = {"clip": out.with_suffix(".mp4"), "thumbnail": out.with_suffix(".webp")}
     keep_clip(arguments.clip, *beside.values())
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
-    clip = read_clip(arguments.clip)
+    # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
+    clip = read_clip(arguments.clip, arguments.start, arguments.end)
     backbone = Manager(arguments.device).backbone(arguments.base)
     size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
-    reference = fit(clip, *size, how=arguments.fit, start=arguments.start, end=arguments.end)
+    reference = fit(clip, *size, how=arguments.fit)
     started = time.monotonic()
     motion = play(learn(backbone, reference, settings, arguments.prompt), arguments.quiet)
     seconds = time.monotonic() - started

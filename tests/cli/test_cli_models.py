@@ -17,7 +17,7 @@ from PIL import Image
 from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
 from motion_studio.studio.motion_file import read_motion, write_motion
-from motion_studio.video.clip import Clip
+from motion_studio.video.clip import Clip, fit
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 from tests.tiny import SPEC, tiny_backbone
 
@@ -53,6 +53,18 @@ def test_invert(run_json):
     assert motion.info.base == "tiny"
     assert read_clip("m.mp4").num_frames == SPEC.frames
     assert Path("m.webp").is_file()
+
+
+def test_invert_reads_the_part_alone(run):
+    rest = torch.full((8 * 70, 3, 32, 32), 0.2)
+    clip = read_clip("clip.mp4")
+    write_clip("film.mp4", Clip(torch.cat([rest, fit(clip, 8, 32, 32).frames, rest[:40]]), 8.0))
+    line = ["invert", "film.mp4", *QUICK, "--start", "70", "--end", "71", "--out", "m.safetensors"]
+    code, _, err = run(*line)
+    assert code == 0, err
+    run("invert", "clip.mp4", *QUICK, "--out", "whole.safetensors")
+    difference = read_clip("m.mp4").frames - read_clip("whole.mp4").frames
+    assert difference.abs().mean() < 0.02
 
 
 def test_progress_is_on_stderr_and_can_be_silenced(run):

@@ -147,6 +147,24 @@ def test_folder_of_pictures(tmp_path, clip):
         read_clip(folder)
 
 
+def test_a_part_is_all_that_is_read(tmp_path):
+    film = _films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", size="16x16", seconds=90)
+    with pytest.raises(ClipError, match="lasts 90 s"):
+        read_clip(film)
+    part = read_clip(film, start=80, end=82)
+    assert (part.num_frames, part.fps) == (20, pytest.approx(10, abs=0.01))
+    assert read_clip(film, start=80, end=500).num_frames == 100
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for index in range(60):
+        Image.new("RGB", (8, 8), (4 * index, 0, 0)).save(frames / f"{index}.png")
+    part = read_clip(frames, start=5.1, end=9, max_seconds=3)
+    assert (part.frames[:, 0, 0, 0] * 255 / 4).round().tolist() == list(range(41, 60))
+    for start, end in ((-1, None), (math.nan, None), (1, 1), (0, math.nan), (math.inf, None)):
+        with pytest.raises(ClipError, match="no frame from"):
+            read_clip(frames, start, end)
+
+
 def test_large_pictures_come_in_smaller(tmp_path):
     back = read_clip(_films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", size="1280x720", seconds=0.5))
     assert (back.height, back.width) == (288, 512)
