@@ -59,6 +59,7 @@ def read_clip(
 
 def _read_video(path: Path, start: float, end: float | None, max_seconds: float, max_pixels: int) -> Clip:
     about = ffmpeg.probe(path)
+    _check_pixels(path, *about.stored, max_pixels)
     _check_pixels(path, about.width, about.height, max_pixels)
     if end is not None and about.seconds is not None and end >= about.seconds:
         end = None
@@ -75,7 +76,7 @@ def _read_video(path: Path, start: float, end: float | None, max_seconds: float,
     scale = min(1.0, _SIDE_KEPT / max(about.width, about.height), (_PIXELS_KEPT / expected / pixels) ** 0.5)
     most = max(16, int(1.5 * _PIXELS_KEPT / (pixels * scale**2)))
     seconds = stop - start if end is not None else max_seconds + 1.0
-    frames, times = ffmpeg.decode(path, scale, start, seconds, most)
+    frames, times = ffmpeg.decode(path, scale, _SIDE_KEPT, start, seconds, most)
     if len(frames) < 2:
         raise ClipError(
             f"{path.name} gives {len(frames)} frame(s) from {start:g} s on: a clip needs at least 2"

@@ -103,6 +103,64 @@ def test_rotation_is_applied_and_pixels_made_square(tmp_path):
     assert (wide.height, wide.width) == (48, 128)
 
 
+@pytest.mark.parametrize("aspect,size", [("16:1", (32, 512)), ("1:16", (48, 3))])
+def test_pixels_far_from_square_come_in_no_larger(tmp_path, aspect, size):
+    film = _films(tmp_path / "stored.mp4", "-pix_fmt", "yuv420p", "-aspect", aspect)
+    for kind in ("mp4", "mkv"):
+        path = tmp_path / f"a.{kind}"
+        assert ffmpeg.run(["-i", str(film), "-c", "copy", "-aspect", aspect, str(path)]).returncode == 0
+        shown = ffmpeg.probe(path)
+        assert (shown.stored, shown.height, shown.width) == ((64, 48), 48, 48 * size[1] // size[0])
+        back = read_clip(path)
+        assert (back.height, back.width) == size
+        # Turned, a wide pixel is a tall one.
+        turn = [
+            "-display_rotation",
+            "90",
+            "-i",
+            str(path),
+            "-c",
+            "copy",
+            str(tmp_path / f"turned.{kind}.mp4"),
+        ]
+        assert ffmpeg.run(turn).returncode == 0
+        turned = read_clip(tmp_path / f"turned.{kind}.mp4")
+        assert max(turned.height, turned.width) <= 512
+        assert turned.height / turned.width == pytest.approx(size[1] / size[0], rel=0.1)
+
+
+def test_a_container_has_the_last_word_on_the_pixels_shape(tmp_path):
+    film = _films(tmp_path / "a.mp4", "-vf", "setsar=2", "-pix_fmt", "yuv420p")
+    path = tmp_path / "b.mp4"
+    assert ffmpeg.run(["-i", str(film), "-c", "copy", "-aspect", "3:1", str(path)]).returncode == 0
+    assert (ffmpeg.probe(path).height, ffmpeg.probe(path).width) == (48, 144)
+    back = read_clip(path)
+    assert (back.height, back.width) == (48, 144)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Stream #0:0: Video: x, 9000x9000, 99 fps",
+        "x\n  Stream #0:0: Video: x, 8x8",
+        "x\u2028  Stream #0:0: Video: x, 8x8\u2028  Duration: 00:00:00.10",
+        "Duration: 01:00:00.00, Input #0, gif",
+        "File ended prematurely, LZW decode failed",
+        "pts_time:0 s:3x3\n[Parsed_showinfo_2 @ 0x0] n:0 pts_time:0 s:3x3 i:P",
+    ],
+)
+def test_a_title_is_only_a_title(tmp_path, title):
+    plain = _films(tmp_path / "plain.mp4", "-pix_fmt", "yuv420p")
+    titles = ["-metadata", f"title={title}", "-metadata:s:v:0", f"handler_name={title}"]
+    path = _films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", *titles)
+    assert ffmpeg.probe(path) == ffmpeg.probe(plain)
+    assert read_clip(path).frames.equal(read_clip(plain).frames)
+    sound = ["-f", "lavfi", "-i", "sine=d=1", *titles[:2], str(tmp_path / "sound.mp4")]
+    assert ffmpeg.run(sound).returncode == 0
+    with pytest.raises(ClipError, match="only sound"):
+        read_clip(tmp_path / "sound.mp4")
+
+
 def _see_through_gif(path, delays):
     frames = []
     for index in range(len(delays)):
