@@ -149,14 +149,13 @@ def _read_folder(
         try:
             with Image.open(name) as picture:
                 _check_pixels(name, *picture.size, max_pixels)
-                first = first or picture.size
-                if picture.size != first:
-                    raise ClipError(
-                        f"{name.name} is {picture.size} pixels, the first {first}: all must be alike"
-                    )
                 picture = ImageOps.exif_transpose(picture).convert("RGBA")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             raise ClipError(f"{name.name} in {path.name} is broken or no picture") from None
+        # As they are shown: a camera on its side stores a tall picture as a wide one, with a note to turn it.
+        first = first or picture.size
+        if picture.size != first:
+            raise ClipError(f"{name.name} is {picture.size} pixels, the first {first}: all must be alike")
         scale = min(1.0, _SIDE_KEPT / max(first), (_PIXELS_KEPT / len(names) / (first[0] * first[1])) ** 0.5)
         if scale < 1:
             picture = picture.resize(

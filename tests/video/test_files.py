@@ -205,6 +205,22 @@ def test_folder_of_pictures(tmp_path, clip):
         read_clip(folder)
 
 
+def test_photos_are_compared_as_they_are_shown(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned a quarter, clockwise
+    tall = Image.new("RGB", (30, 40), "red")
+    tall.paste("blue", (0, 0, 30, 10))
+    for index in range(2):
+        tall.save(tmp_path / f"{index}.png")
+        tall.rotate(90, expand=True).save(tmp_path / f"{index}-turned.png", exif=turned)
+    back = read_clip(tmp_path)
+    assert tuple(back.frames.shape) == (4, 3, 40, 30)
+    assert (back.frames == back.frames[0]).all()
+    Image.new("RGB", (30, 40)).save(tmp_path / "2.png", exif=turned)
+    with pytest.raises(ClipError, match=r"2.png is \(40, 30\) pixels, the first \(30, 40\)"):
+        read_clip(tmp_path)
+
+
 def test_a_part_is_all_that_is_read(tmp_path):
     film = _films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", size="16x16", seconds=90)
     with pytest.raises(ClipError, match="lasts 90 s"):
