@@ -134,6 +134,21 @@ def test_a_recipe_of_other_weights_is_refused(run, monkeypatch, refused):
     refused("weights", "generate", "--recipe", "v.mp4", "--out", "w.mp4")
 
 
+@pytest.mark.parametrize("base", ["someone/model", "models", "/somewhere/model", "x" * 500])
+def test_a_recipe_loads_no_base_from_elsewhere_unasked(run, monkeypatch, refused, base):
+    run("generate", "--prompt", "a ball", *QUICK, "--out", "v.mp4")
+    write_clip("v.mp4", read_clip("v.mp4"), read_recipe("v.mp4") | {"base": base})
+    loaded = []
+    monkeypatch.setattr(
+        "motion_studio.studio.manager.load", lambda name, device: loaded.append(name) or tiny_backbone()
+    )
+    refused(f"{base[:80]!r}", "generate", "--recipe", "v.mp4", "--out", "w.mp4")
+    assert loaded == [] and not Path("w.mp4").exists()
+    code, _, err = run("generate", "--recipe", "v.mp4", "--base", "somewhere/model", "--out", "w.mp4")
+    assert code == 0, err
+    assert loaded == ["somewhere/model"]
+
+
 def test_motions_add_up_in_the_video(run, motion):
     run("edit", motion, "--reverse", "--out", "r.safetensors")
     run("mix", motion, "r.safetensors:-0.5", "--out", "c.safetensors")
