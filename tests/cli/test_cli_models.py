@@ -16,6 +16,7 @@ from PIL import Image
 
 from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
+from motion_studio.studio.library import save_reference
 from motion_studio.studio.motion_file import read_motion, write_motion
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.files import read_clip, read_recipe, write_clip
@@ -159,6 +160,8 @@ def test_motions_add_up_in_the_video(run, motion):
 
 
 def test_demo(run, monkeypatch, run_json):
+    Path("d").mkdir()
+    Path("d/notes.txt").write_text("the user's own")
     result = run_json("demo", "--clip", "clip.mp4", *QUICK, "--out", "d")
     names = {path.name for path in Path("d").iterdir()}
     assert names >= {
@@ -166,9 +169,19 @@ def test_demo(run, monkeypatch, run_json):
     }  # fmt: skip
     report = json.loads(Path("d/figures.json").read_text())
     assert set(report["with_motion"]) == set(report["no_motion"])
-    assert result["files"]
+    assert set(result["files"]) == {str(Path("d", name)) for name in names - {"notes.txt"}}
     assert run("generate", "--recipe", "d/result.mp4", "--out", "w.mp4")[0] == 0
     assert Path("w.mp4").read_bytes() == Path("d/result.mp4").read_bytes()
+
+
+def test_the_demos_generation_is_timed_without_the_writing(monkeypatch, run_json):
+    def slow(path, clip):
+        time.sleep(3)
+        save_reference(path, clip)
+
+    monkeypatch.setattr("motion_studio.cli.demo.save_reference", slow)
+    result = run_json("demo", "--clip", "clip.mp4", *QUICK, "--out", "d")
+    assert 0 < result["seconds"]["generation"] < 3
 
 
 def test_a_motion_that_is_written_over_takes_its_loop_and_thumbnail_along(run, run_json, motion):
