@@ -237,6 +237,24 @@ def test_bases(run, run_json):
     assert "toybox" in run("bases")[1]
 
 
+def test_measure(run, run_json):
+    clip = read_clip("clip.mp4")
+    write_clip("wide.mp4", fit(clip, 24, 90, 160))
+    report = run_json("measure", "wide.mp4", "clip.mp4")
+    parts = [f"{of}_{what}" for of in ("reference", "result") for what in ("path", "camera")]
+    assert set(report) == {
+        "path_correlation", "path_size_ratio", "flow_cosine", "flow_magnitude_ratio",
+        "camera_correlation", "camera_size_ratio",
+        *(f"camera_{axis}_correlation" for axis in ("dx", "dy", "zoom", "roll")),
+        "motion_fidelity", "motion_fidelity_mutual",
+        "temporal_consistency", "reference_temporal_consistency", "layout_correlation",
+        *parts, *(f"{part}_confidence" for part in parts),
+    }  # fmt: skip
+    assert len(report["reference_path"]) == len(report["result_path"]) == 8
+    out = run("measure", "wide.mp4", "clip.mp4")[1]
+    assert "path correlation" in out and "reference path" in out
+
+
 BAD = {
     "no clip": ("invert nowhere.mp4 --base tiny --out m.safetensors", "nowhere.mp4"),
     "no video": ("invert text.txt --base tiny --out m.safetensors", "text.txt"),
