@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from motion_studio.cli.inputs import changed
+from motion_studio.cli.inputs import changed, keep_clip
 from motion_studio.cli.output import figures, play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
@@ -24,6 +24,14 @@ from motion_studio.video.files import read_clip, side_by_side, write_clip
 from motion_studio.video.measures import measure
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
+MADE = (
+    "figures.json",
+    "motion.mp4",
+    "motion.safetensors",
+    "motion.webp",
+    "reference-and-result.mp4",
+    "result.mp4",
+)
 PROMPT = "a yellow star on a plain blue ground"
 
 
@@ -33,6 +41,8 @@ def demo(arguments: argparse.Namespace) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file, a folder is needed.")
     path = Path(arguments.clip) if arguments.clip else _first_clip()
+    files = [out / name for name in MADE]
+    keep_clip(path, *files)
     clip = read_clip(path)
     learning = changed(preset(arguments.preset), arguments, preview_every=0)
     backbone = Manager(arguments.device).backbone(arguments.base)
@@ -47,6 +57,7 @@ def demo(arguments: argparse.Namespace) -> None:
     motion = write_motion(out / "motion.safetensors", motion.replace_info(title="Demo", date=date))
     save_reference(out / "motion.safetensors", reference)
     mix = Mix((Track("motion.safetensors"),))
+    kept = time.monotonic()
     made = play(render(backbone, settings, mix, lambda name: motion), arguments.quiet)
     rendered = time.monotonic()
     control = play(render(backbone, settings), arguments.quiet)
@@ -57,15 +68,15 @@ def demo(arguments: argparse.Namespace) -> None:
     report: dict[str, Any] = {
         "with_motion": measure(reference, made.clip),
         "no_motion": measure(reference, control.clip),
-        "seconds": {"inversion": round(learnt - started, 2), "generation": round(rendered - learnt, 2)},
+        "seconds": {"inversion": round(learnt - started, 2), "generation": round(rendered - kept, 2)},
         "prompt": settings.prompt,
         "preset": arguments.preset,
         "motion_bytes": (out / "motion.safetensors").stat().st_size,
         "base": {"name": backbone.name, "hash": backbone.weights_hash},
     }
     (out / "figures.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")
-    files = sorted(str(path) for path in out.iterdir() if path.is_file())
-    show(arguments, {"files": files, **report}, _lines(report, files))
+    names = [str(path) for path in files]
+    show(arguments, {"files": names, **report}, _lines(report, names))
 
 
 def _first_clip() -> Path:

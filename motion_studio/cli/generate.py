@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from motion_studio.backbones.registry import BASES
 from motion_studio.cli.inputs import changed, output, tracks, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
@@ -32,6 +33,9 @@ NOT_WITH_RECIPE = (
     "together",
     "motion_type",
     "noise_prior",
+    "steps",
+    "seed",
+    "settings",
 )
 
 
@@ -74,14 +78,20 @@ def _new(arguments: argparse.Namespace) -> Render:
 
 def _again(arguments: argparse.Namespace) -> Render:
     """What the recipe in a video makes; its motions are found again by their hashes."""
-    if given := [name for name in NOT_WITH_RECIPE if getattr(arguments, name) is not None]:
-        raise InputError(f"--recipe brings its own settings, --{given[0].replace('_', '-')} cannot be given.")
+    if given := [name for name in NOT_WITH_RECIPE if getattr(arguments, name) not in (None, [])]:
+        flag = "set" if given[0] == "settings" else given[0].replace("_", "-")
+        raise InputError(f"--recipe brings its own settings, --{flag} cannot be given.")
     values = read_recipe(arguments.recipe)
     if values is None:
         raise InputError(f"{arguments.recipe} carries no recipe of the studio.")
     recipe = Recipe.from_json(values)
-    # A base of the user's own is named in the recipe, but where it is, only --base says.
     base = recipe.base if arguments.base == DEFAULT_BASE else arguments.base
+    # A video may come from anyone: a folder or a Hub id is loaded only where the user names it.
+    if arguments.base == DEFAULT_BASE and base not in BASES:
+        raise InputError(
+            f"The recipe's base is {base[:80]!r}, none of {', '.join(BASES)}: "
+            "if you trust it, name it by --base."
+        )
     backbone = Manager(arguments.device).backbone(base)
     recipe.check(backbone)
     paths = {name: _found(name, wanted, arguments) for name, wanted in recipe.motions.items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from motion_studio.errors import InputError, SettingsError
+from motion_studio.errors import ClipError, InputError, SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import Settings
 from motion_studio.studio.library import NAME, Library
@@ -68,6 +68,29 @@ def output(text: str, suffix: str) -> Path:
     if path.is_dir():
         raise InputError(f"--out {text} is a folder, a file is needed.")
     return path
+
+
+def keep_clip(clip: str | Path, *written: Path) -> None:
+    """Raises InputError, before any work, if a file to be `written` is `clip`, or is there in its folder."""
+    for path in written:
+        if path.exists() and Path(clip).exists() and (path.samefile(clip) or path.parent.samefile(clip)):
+            raise InputError(f"--out would write {path} over the clip {clip}: give another name or folder.")
+
+
+def sidecars(out: Path) -> list[Path]:
+    """The loop and the thumbnail of the motion that is at `out` now; they are wrong for one that replaces it.
+
+    The studio leaves both or none, and no recipe in a loop: whatever else is there is the user's own.
+    """
+    from motion_studio.video.files import read_recipe
+
+    loop, thumbnail = out.with_suffix(".mp4"), out.with_suffix(".webp")
+    if not (out.is_file() and loop.is_file() and thumbnail.is_file()):
+        return []
+    try:
+        return [] if read_recipe(loop) else [loop, thumbnail]
+    except ClipError:
+        return []
 
 
 def changed(settings: AnySettings, arguments: argparse.Namespace, **given: Any) -> AnySettings:

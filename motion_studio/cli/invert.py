@@ -6,7 +6,7 @@ import argparse
 import time
 from datetime import datetime
 
-from motion_studio.cli.inputs import changed, output
+from motion_studio.cli.inputs import changed, keep_clip, output
 from motion_studio.cli.output import play, show
 from motion_studio.settings import preset
 from motion_studio.studio.invert import invert as learn
@@ -20,11 +20,14 @@ from motion_studio.video.files import read_clip
 def invert(arguments: argparse.Namespace) -> None:
     """Learn the motion of CLIP and write it, with the clip as a loop and a thumbnail beside it."""
     out = output(arguments.out, ".safetensors")
+    beside = {"clip": out.with_suffix(".mp4"), "thumbnail": out.with_suffix(".webp")}
+    keep_clip(arguments.clip, *beside.values())
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
-    clip = read_clip(arguments.clip)
+    # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
+    clip = read_clip(arguments.clip, arguments.start, arguments.end)
     backbone = Manager(arguments.device).backbone(arguments.base)
     size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
-    reference = fit(clip, *size, how=arguments.fit, start=arguments.start, end=arguments.end)
+    reference = fit(clip, *size, how=arguments.fit)
     started = time.monotonic()
     motion = play(learn(backbone, reference, settings, arguments.prompt), arguments.quiet)
     seconds = time.monotonic() - started
@@ -34,8 +37,7 @@ def invert(arguments: argparse.Namespace) -> None:
     save_reference(out, reference)
     result = {
         "motion": str(out),
-        "clip": str(out.with_suffix(".mp4")),
-        "thumbnail": str(out.with_suffix(".webp")),
+        **{name: str(path) for name, path in beside.items()},
         "hash": motion.hash(),
         "base": motion.info.base,
         "frames": motion.frames,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from motion_studio.cli.inputs import load_motion
+from motion_studio.cli.inputs import motion_path
 from motion_studio.cli.output import figures, show, table
+from motion_studio.studio.motion_file import read_motion
 
 
 def measure(arguments: argparse.Namespace) -> None:
@@ -20,7 +20,8 @@ def measure(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Print what a motion file holds."""
-    motion = load_motion(arguments.motion)
+    path = motion_path(arguments.motion, arguments.data)
+    motion = read_motion(path)
     info = motion.info
     facts = {
         "title": info.title,
@@ -37,7 +38,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "prompt": info.prompt,
         "date": info.date,
         "hash": motion.hash(),
-        "bytes": Path(arguments.motion).stat().st_size if Path(arguments.motion).is_file() else None,
+        "bytes": path.stat().st_size,
         "latent_size": info.latent_size,
         "settings": info.settings,
         "losses": info.losses,

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from motion_studio.cli.inputs import load_motion, output, tracks
+from motion_studio.cli.inputs import load_motion, output, sidecars, tracks
 from motion_studio.cli.output import show
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, compact, resampled
@@ -54,7 +54,10 @@ def _write(arguments: argparse.Namespace, out: Path, motion: Motion) -> None:
     if arguments.compact is not None:
         motion, _ = compact(motion, arguments.compact)
     date = datetime.now().astimezone().isoformat(timespec="seconds")
+    stale = sidecars(out)
     motion = write_motion(out, motion.replace_info(title=arguments.title or out.stem, date=date))
+    for path in stale:
+        path.unlink()
     last = motion.info.lineage[-1]["operation"] if motion.info.lineage else {}
     result = {
         "motion": str(out),
@@ -64,8 +67,11 @@ def _write(arguments: argparse.Namespace, out: Path, motion: Motion) -> None:
         "bytes": out.stat().st_size,
         "energy_kept": last.get("kept", 1.0),
         "lineage": motion.info.lineage,
+        "removed": [str(path) for path in stale],
     }
     lines = [f"{out}: {motion.frames} frames, rank {motion.rank}, {result['bytes'] / 1024:.0f} kB"]
     if last.get("op") == "compact":
         lines.append(f"compacted to rank {motion.rank}: {last['kept']:.1%} of the energy kept")
+    if stale:
+        lines.append(f"removed {' and '.join(result['removed'])}, which showed the motion before it")
     show(arguments, result, lines)

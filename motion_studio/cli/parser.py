@@ -90,6 +90,7 @@ def build_parser() -> Parser:
     measure.add_argument("result", metavar="RESULT", help="clip to measure against it")
     inspect = command("inspect", "Say what a motion file holds.", "looking")
     inspect.add_argument("motion", metavar="M.safetensors", help="motion file, or a name in the library")
+    _add_data(inspect)
     _add_import(
         command("import", "Make a motion_embed.pt of Motion Inversion a motion.", "importing", "import_")
     )

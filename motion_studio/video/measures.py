@@ -21,8 +21,9 @@ _STEP = 0.0015
 
 
 def measure(reference: Clip, result: Clip) -> dict[str, float | list]:
-    """Compare the motion of `result`, fitted to length and size, with that of `reference`, frame by frame.
+    """Compare the motion of `result` with that of `reference`, the part of it in the result's shape.
 
+    Of the longer one as many frames are taken as the other has: a frame held would stop the motion.
     Correlations are in [-1, 1] and 0 where either is still; ratios are result over reference and 0 where the
     reference is still; lengths are fractions of the width. Raises ClipError for fewer than 2 frames.
 
@@ -34,8 +35,7 @@ def measure(reference: Clip, result: Clip) -> dict[str, float | list]:
     - layout_correlation: see `layout_correlation`; high where the reference's ground came along.
     - {reference,result}_{path,camera} as lists, with a _confidence in [0, 1] each.
     """
-    reference = reduced(reference)
-    result = fit(result, reference.num_frames, reference.height, reference.width)
+    reference, result = _alike(reference, result)
     a, b = see(reference), see(result)
     flow_a, flow_b = flow(reference), flow(result)
     tracks_a, tracks_b = tracks(reference, field=flow_a), tracks(result, field=flow_b)
@@ -130,8 +130,7 @@ def layout_correlation(reference: Clip, result: Clip, a: Seen | None = None, b: 
 
     0 where either ground is plain. `a` and `b` spare looking at the clips again.
     """
-    reference = reduced(reference)
-    result = fit(result, reference.num_frames, reference.height, reference.width)
+    reference, result = _alike(reference, result)
     a, b = a or see(reference), b or see(result)
     hidden = torch.nn.functional.max_pool2d(torch.maximum(a.cover, b.cover)[:, None], 5, 1, 2)[:, 0] > 0.1
     values = []
@@ -140,6 +139,15 @@ def layout_correlation(reference: Clip, result: Clip, a: Seen | None = None, b: 
         plain = mask.sum() < 16 or min(first.std(), second.std()) < 0.01
         values.append(0.0 if plain else float((first * second).sum() / (first.norm() * second.norm())))
     return sum(values) / len(values)
+
+
+def _alike(reference: Clip, result: Clip) -> tuple[Clip, Clip]:
+    """Both at the shorter one's frames, the reference cut to the result's shape as `invert` cuts it."""
+    frames = min(reference.num_frames, result.num_frames)
+    scale = min(reference.height / result.height, reference.width / result.width)
+    height, width = max(1, round(result.height * scale)), max(1, round(result.width * scale))
+    reference = reduced(fit(reference, frames, height, width))
+    return reference, fit(result, frames, reference.height, reference.width)
 
 
 def _camera(a: Tensor, b: Tensor) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -38,9 +39,12 @@ def read_clip(
     broken, cut short, sound only, under 2 frames, over `max_seconds`, `max_bytes` or `max_pixels` a frame.
     """
     path = Path(path)
+    if not (0 <= start < math.inf and (end is None or start < end)):
+        raise ClipError(
+            f"{path.name}: no frame from {start:g} s to {'its end' if end is None else f'{end:g} s'}"
+        )
     if path.is_dir():
-        clip = _read_folder(path, folder_fps, max_seconds, max_bytes, max_pixels)
-        return clip if start == 0 and end is None else _part(path, clip, start, end)
+        return _read_folder(path, start, end, folder_fps, max_seconds, max_bytes, max_pixels)
     if not path.is_file():
         raise ClipError(
             f"{path.name or path} is not there: give an mp4, mov, webm or gif file, or a folder of pictures"
@@ -55,9 +59,12 @@ def read_clip(
 
 def _read_video(path: Path, start: float, end: float | None, max_seconds: float, max_pixels: int) -> Clip:
     about = ffmpeg.probe(path)
+    _check_pixels(path, *about.stored, max_pixels)
     _check_pixels(path, about.width, about.height, max_pixels)
+    if end is not None and about.seconds is not None and end >= about.seconds:
+        end = None
     stop = end if end is not None else about.seconds
-    if start < 0 or (stop is not None and stop <= start):
+    if stop is not None and stop <= start:
         raise ClipError(f"{path.name}: no frame from {start:g} s to {stop:g} s")
     if stop is not None and stop - start > max_seconds:
         raise ClipError(
@@ -69,7 +76,7 @@ def _read_video(path: Path, start: float, end: float | None, max_seconds: float,
     scale = min(1.0, _SIDE_KEPT / max(about.width, about.height), (_PIXELS_KEPT / expected / pixels) ** 0.5)
     most = max(16, int(1.5 * _PIXELS_KEPT / (pixels * scale**2)))
     seconds = stop - start if end is not None else max_seconds + 1.0
-    frames, times = ffmpeg.decode(path, scale, start, seconds, most)
+    frames, times = ffmpeg.decode(path, scale, _SIDE_KEPT, start, seconds, most)
     if len(frames) < 2:
         raise ClipError(
             f"{path.name} gives {len(frames)} frame(s) from {start:g} s on: a clip needs at least 2"
@@ -107,7 +114,15 @@ def _on_white(frames: np.ndarray) -> Tensor:
     return colour * alpha + (1 - alpha)
 
 
-def _read_folder(path: Path, fps: float, max_seconds: float, max_bytes: int, max_pixels: int) -> Clip:
+def _read_folder(
+    path: Path,
+    start: float,
+    end: float | None,
+    fps: float,
+    max_seconds: float,
+    max_bytes: int,
+    max_pixels: int,
+) -> Clip:
     names = [file for file in path.iterdir() if file.suffix.lower() in _PICTURES and file.is_file()]
     names.sort(
         key=lambda file: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)]
@@ -115,6 +130,12 @@ def _read_folder(path: Path, fps: float, max_seconds: float, max_bytes: int, max
     if len(names) < 2:
         raise ClipError(
             f"{path.name} holds {len(names)} pictures: a clip needs at least 2 png, jpg, bmp or webp files"
+        )
+    end = len(names) / fps if end is None else min(end, len(names) / fps)
+    names = names[math.ceil(start * fps - 1e-6) : math.ceil(end * fps - 1e-6)]
+    if len(names) < 2:
+        raise ClipError(
+            f"{path.name} gives {len(names)} pictures from {start:g} s on: a clip needs at least 2"
         )
     if len(names) > max_seconds * fps:
         raise ClipError(f"{path.name} holds {len(names)} pictures: at most {max_seconds * fps:.0f} are read")
@@ -128,14 +149,13 @@ def _read_folder(path: Path, fps: float, max_seconds: float, max_bytes: int, max
         try:
             with Image.open(name) as picture:
                 _check_pixels(name, *picture.size, max_pixels)
-                first = first or picture.size
-                if picture.size != first:
-                    raise ClipError(
-                        f"{name.name} is {picture.size} pixels, the first {first}: all must be alike"
-                    )
                 picture = ImageOps.exif_transpose(picture).convert("RGBA")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             raise ClipError(f"{name.name} in {path.name} is broken or no picture") from None
+        # As they are shown: a camera on its side stores a tall picture as a wide one, with a note to turn it.
+        first = first or picture.size
+        if picture.size != first:
+            raise ClipError(f"{name.name} is {picture.size} pixels, the first {first}: all must be alike")
         scale = min(1.0, _SIDE_KEPT / max(first), (_PIXELS_KEPT / len(names) / (first[0] * first[1])) ** 0.5)
         if scale < 1:
             picture = picture.resize(
@@ -143,10 +163,3 @@ def _read_folder(path: Path, fps: float, max_seconds: float, max_bytes: int, max
             )
         frames.append(np.asarray(picture))
     return Clip(_on_white(np.stack(frames)), fps)
-
-
-def _part(path: Path, clip: Clip, start: float, end: float | None) -> Clip:
-    frames = clip.frames[max(0, round(start * clip.fps)) : None if end is None else round(end * clip.fps)]
-    if len(frames) < 2:
-        raise ClipError(f"{path.name} has {len(frames)} frames from {start:g} s: a clip needs at least 2")
-    return Clip(frames, clip.fps)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
+from motion_studio.studio.library import save_reference
 from motion_studio.studio.motion_file import read_motion, write_motion
-from motion_studio.video.clip import Clip
+from motion_studio.video.clip import Clip, fit
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 from tests.tiny import SPEC, tiny_backbone
 
@@ -52,6 +54,18 @@ def test_invert(run_json):
     assert motion.info.base == "tiny"
     assert read_clip("m.mp4").num_frames == SPEC.frames
     assert Path("m.webp").is_file()
+
+
+def test_invert_reads_the_part_alone(run):
+    rest = torch.full((8 * 70, 3, 32, 32), 0.2)
+    clip = read_clip("clip.mp4")
+    write_clip("film.mp4", Clip(torch.cat([rest, fit(clip, 8, 32, 32).frames, rest[:40]]), 8.0))
+    line = ["invert", "film.mp4", *QUICK, "--start", "70", "--end", "71", "--out", "m.safetensors"]
+    code, _, err = run(*line)
+    assert code == 0, err
+    run("invert", "clip.mp4", *QUICK, "--out", "whole.safetensors")
+    difference = read_clip("m.mp4").frames - read_clip("whole.mp4").frames
+    assert difference.abs().mean() < 0.02
 
 
 def test_progress_is_on_stderr_and_can_be_silenced(run):
@@ -121,6 +135,21 @@ def test_a_recipe_of_other_weights_is_refused(run, monkeypatch, refused):
     refused("weights", "generate", "--recipe", "v.mp4", "--out", "w.mp4")
 
 
+@pytest.mark.parametrize("base", ["someone/model", "models", "/somewhere/model", "x" * 500])
+def test_a_recipe_loads_no_base_from_elsewhere_unasked(run, monkeypatch, refused, base):
+    run("generate", "--prompt", "a ball", *QUICK, "--out", "v.mp4")
+    write_clip("v.mp4", read_clip("v.mp4"), read_recipe("v.mp4") | {"base": base})
+    loaded = []
+    monkeypatch.setattr(
+        "motion_studio.studio.manager.load", lambda name, device: loaded.append(name) or tiny_backbone()
+    )
+    refused(f"{base[:80]!r}", "generate", "--recipe", "v.mp4", "--out", "w.mp4")
+    assert loaded == [] and not Path("w.mp4").exists()
+    code, _, err = run("generate", "--recipe", "v.mp4", "--base", "somewhere/model", "--out", "w.mp4")
+    assert code == 0, err
+    assert loaded == ["somewhere/model"]
+
+
 def test_motions_add_up_in_the_video(run, motion):
     run("edit", motion, "--reverse", "--out", "r.safetensors")
     run("mix", motion, "r.safetensors:-0.5", "--out", "c.safetensors")
@@ -131,6 +160,8 @@ def test_motions_add_up_in_the_video(run, motion):
 
 
 def test_demo(run, monkeypatch, run_json):
+    Path("d").mkdir()
+    Path("d/notes.txt").write_text("the user's own")
     result = run_json("demo", "--clip", "clip.mp4", *QUICK, "--out", "d")
     names = {path.name for path in Path("d").iterdir()}
     assert names >= {
@@ -138,14 +169,90 @@ def test_demo(run, monkeypatch, run_json):
     }  # fmt: skip
     report = json.loads(Path("d/figures.json").read_text())
     assert set(report["with_motion"]) == set(report["no_motion"])
-    assert result["files"]
+    assert set(result["files"]) == {str(Path("d", name)) for name in names - {"notes.txt"}}
     assert run("generate", "--recipe", "d/result.mp4", "--out", "w.mp4")[0] == 0
     assert Path("w.mp4").read_bytes() == Path("d/result.mp4").read_bytes()
+
+
+def test_the_demos_generation_is_timed_without_the_writing(monkeypatch, run_json):
+    def slow(path, clip):
+        time.sleep(3)
+        save_reference(path, clip)
+
+    monkeypatch.setattr("motion_studio.cli.demo.save_reference", slow)
+    result = run_json("demo", "--clip", "clip.mp4", *QUICK, "--out", "d")
+    assert 0 < result["seconds"]["generation"] < 3
+
+
+def test_a_motion_that_is_written_over_takes_its_loop_and_thumbnail_along(run, run_json, motion):
+    assert run_json("edit", motion, "--reverse", "--out", "r.safetensors")["removed"] == []
+    assert Path("m.mp4").is_file()
+    code, out, _ = run("edit", motion, "--reverse", "--out", "m.safetensors")
+    assert code == 0 and "removed m.mp4 and m.webp" in out
+    assert not Path("m.mp4").exists() and not Path("m.webp").exists()
+    run("invert", "clip.mp4", *QUICK, "--out", "m.safetensors")
+    result = run_json("mix", "r.safetensors", "r.safetensors:-0.5", "--out", "m.safetensors")
+    assert result["removed"] == ["m.mp4", "m.webp"] and not Path("m.mp4").exists()
+
+
+def test_a_motion_that_is_written_over_leaves_videos_of_the_users_own(run, run_json, motion):
+    line = ["generate", "--prompt", "x", "--motion", motion, *QUICK, "--out", "m.mp4"]
+    assert run(*line)[0] == 0
+    whole, own = Path("m.mp4").read_bytes(), Path("clip.mp4").read_bytes()
+    assert run_json("edit", motion, "--reverse", "--out", "m.safetensors")["removed"] == []
+    assert Path("m.mp4").read_bytes() == whole
+    for _ in range(2):
+        assert run("edit", motion, "--reverse", "--out", "clip.safetensors")[0] == 0
+        assert Path("clip.mp4").read_bytes() == own
+
+
+def test_no_clip_is_written_over(run, refused):
+    whole = Path("clip.mp4").read_bytes()
+    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "clip.safetensors")
+    os.link("clip.mp4", "linked.mp4")
+    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "linked.safetensors")
+    Path("d").mkdir()
+    for name in ("motion", "result", "reference-and-result"):
+        Path(f"d/{name}.mp4").write_bytes(whole)
+        refused("over the clip", "demo", "--clip", f"d/{name}.mp4", *QUICK, "--out", "d")
+        assert Path(f"d/{name}.mp4").read_bytes() == whole
+        Path(f"d/{name}.mp4").unlink()
+    assert Path("clip.mp4").read_bytes() == whole
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "d", "linked.mp4"]
+
+
+def test_no_picture_of_a_folder_is_written_over(run, refused):
+    Path("film").mkdir()
+    for n in range(8):
+        Image.new("RGB", (32, 32), (20 * n, 0, 0)).save(f"film/{n}.webp")
+    whole = Path("film/3.webp").read_bytes()
+    refused("over the clip film", "invert", "film", *QUICK, "--out", "film/3.safetensors")
+    assert Path("film/3.webp").read_bytes() == whole
+    code, _, err = run("invert", "film", *QUICK, "--out", "film.safetensors")
+    assert code == 0, err
 
 
 def test_bases(run, run_json):
     assert {"toybox", "tiny"} <= {base["name"] for base in run_json("bases")["bases"]}
     assert "toybox" in run("bases")[1]
+
+
+def test_measure(run, run_json):
+    clip = read_clip("clip.mp4")
+    write_clip("wide.mp4", fit(clip, 24, 90, 160))
+    report = run_json("measure", "wide.mp4", "clip.mp4")
+    parts = [f"{of}_{what}" for of in ("reference", "result") for what in ("path", "camera")]
+    assert set(report) == {
+        "path_correlation", "path_size_ratio", "flow_cosine", "flow_magnitude_ratio",
+        "camera_correlation", "camera_size_ratio",
+        *(f"camera_{axis}_correlation" for axis in ("dx", "dy", "zoom", "roll")),
+        "motion_fidelity", "motion_fidelity_mutual",
+        "temporal_consistency", "reference_temporal_consistency", "layout_correlation",
+        *parts, *(f"{part}_confidence" for part in parts),
+    }  # fmt: skip
+    assert len(report["reference_path"]) == len(report["result_path"]) == 8
+    out = run("measure", "wide.mp4", "clip.mp4")[1]
+    assert "path correlation" in out and "reference path" in out
 
 
 BAD = {
@@ -166,6 +273,9 @@ BAD = {
     ),
     "no recipe": ("generate --recipe clip.mp4 --out v.mp4", "recipe"),
     "recipe and prompt": ("generate --recipe clip.mp4 --prompt x --out v.mp4", "--prompt"),
+    "recipe and steps": ("generate --recipe clip.mp4 --steps 5 --out v.mp4", "--steps cannot be given"),
+    "recipe and seed": ("generate --recipe clip.mp4 --seed 0 --out v.mp4", "--seed cannot be given"),
+    "recipe and setting": ("generate --recipe clip.mp4 --set eta=1 --out v.mp4", "--set cannot be given"),
     "demo into a file": ("demo --base tiny --out text.txt", "text.txt"),
     "guidance": ("generate --prompt x --guidance much --base tiny --out v.mp4", "much"),
 }

@@ -104,6 +104,13 @@ def test_inspect(motions, run, run_json):
     assert err == ""
 
 
+def test_inspect_by_name(motions, run_json, tmp_path):
+    path = tmp_path / "elsewhere" / "motions" / "mine.safetensors"
+    write_motion(path, motions[0])
+    facts = run_json("inspect", "mine", "--data", "elsewhere")
+    assert (facts["hash"], facts["bytes"]) == (motions[0].hash(), path.stat().st_size)
+
+
 def test_motions_lists_the_library(motions, run, tmp_path, run_json):
     write_motion(tmp_path / "data" / "motions" / "mine.safetensors", motions[0])
     names = {entry["name"]: entry for entry in run_json("motions")["motions"]}

@@ -57,10 +57,15 @@ def draw(
     colour: str = "red",
     shape: str = "disc",
     radius: float = 0.11,
+    width: int = SIZE,
 ) -> Clip:
-    """A clip (16, 3, 64, 64): an object on its path (in the picture) over a ground under a camera curve."""
+    """A clip (F, 3, 64, 64): an object on its path (in the picture) over a ground under a camera curve.
+
+    `width` shows more, or less, at both sides of the same square.
+    """
     axis = (np.arange(SIZE * FINE) + 0.5) / (SIZE * FINE)
-    x, y = np.meshgrid(axis, axis)
+    across = 0.5 + (np.arange(width * FINE) + 0.5 - width * FINE / 2) / (SIZE * FINE)
+    x, y = np.meshgrid(across, axis)
     dark, light = (np.array(tone) for tone in TONES["plain" if pattern == "plain" else "green"])
     frames = []
     for index, (dx, dy, zoom, roll) in enumerate(curve):
@@ -72,7 +77,7 @@ def draw(
             to_x, to_y = np.abs(x - path[index, 0]), np.abs(y - path[index, 1])
             far = np.hypot(to_x, to_y) if shape == "disc" else np.maximum(to_x, to_y)
             picture = np.where((far < radius)[..., None], COLOURS[colour], picture)
-        frames.append(picture.reshape(SIZE, FINE, SIZE, FINE, 3).mean((1, 3)))
+        frames.append(picture.reshape(SIZE, FINE, width, FINE, 3).mean((1, 3)))
     return Clip(torch.tensor(np.stack(frames), dtype=torch.float32).permute(0, 3, 1, 2).contiguous(), 8.0)
 
 

@@ -135,5 +135,9 @@ def test_too_large(tmp_path):
     film = _make(tmp_path / "a.mp4", *FILM, *EVEN)
     _refused(film, "at most 0 MB", max_bytes=100)
     _refused(film, "is 64x48 pixels: at most 32x32", max_pixels=32 * 32)
+    wide = _make(tmp_path / "wide.mp4", "-i", str(film), "-c", "copy", "-aspect", "255:1")
+    _refused(wide, "is 12240x48 pixels: at most 256x256", max_pixels=256 * 256)
+    narrow = _make(tmp_path / "narrow.mp4", "-i", str(film), "-c", "copy", "-aspect", "1:16")
+    _refused(narrow, "is 64x48 pixels: at most 32x32", max_pixels=32 * 32)
     flat = ["-f", "lavfi", "-i", "color=red:s=6000x6000:r=2:d=1"]
     _refused(_make(tmp_path / "huge.gif", *flat), "is 6000x6000 pixels: at most 4096x4096")

@@ -103,6 +103,64 @@ def test_rotation_is_applied_and_pixels_made_square(tmp_path):
     assert (wide.height, wide.width) == (48, 128)
 
 
+@pytest.mark.parametrize("aspect,size", [("16:1", (32, 512)), ("1:16", (48, 3))])
+def test_pixels_far_from_square_come_in_no_larger(tmp_path, aspect, size):
+    film = _films(tmp_path / "stored.mp4", "-pix_fmt", "yuv420p", "-aspect", aspect)
+    for kind in ("mp4", "mkv"):
+        path = tmp_path / f"a.{kind}"
+        assert ffmpeg.run(["-i", str(film), "-c", "copy", "-aspect", aspect, str(path)]).returncode == 0
+        shown = ffmpeg.probe(path)
+        assert (shown.stored, shown.height, shown.width) == ((64, 48), 48, 48 * size[1] // size[0])
+        back = read_clip(path)
+        assert (back.height, back.width) == size
+        # Turned, a wide pixel is a tall one.
+        turn = [
+            "-display_rotation",
+            "90",
+            "-i",
+            str(path),
+            "-c",
+            "copy",
+            str(tmp_path / f"turned.{kind}.mp4"),
+        ]
+        assert ffmpeg.run(turn).returncode == 0
+        turned = read_clip(tmp_path / f"turned.{kind}.mp4")
+        assert max(turned.height, turned.width) <= 512
+        assert turned.height / turned.width == pytest.approx(size[1] / size[0], rel=0.1)
+
+
+def test_a_container_has_the_last_word_on_the_pixels_shape(tmp_path):
+    film = _films(tmp_path / "a.mp4", "-vf", "setsar=2", "-pix_fmt", "yuv420p")
+    path = tmp_path / "b.mp4"
+    assert ffmpeg.run(["-i", str(film), "-c", "copy", "-aspect", "3:1", str(path)]).returncode == 0
+    assert (ffmpeg.probe(path).height, ffmpeg.probe(path).width) == (48, 144)
+    back = read_clip(path)
+    assert (back.height, back.width) == (48, 144)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Stream #0:0: Video: x, 9000x9000, 99 fps",
+        "x\n  Stream #0:0: Video: x, 8x8",
+        "x\u2028  Stream #0:0: Video: x, 8x8\u2028  Duration: 00:00:00.10",
+        "Duration: 01:00:00.00, Input #0, gif",
+        "File ended prematurely, LZW decode failed",
+        "pts_time:0 s:3x3\n[Parsed_showinfo_2 @ 0x0] n:0 pts_time:0 s:3x3 i:P",
+    ],
+)
+def test_a_title_is_only_a_title(tmp_path, title):
+    plain = _films(tmp_path / "plain.mp4", "-pix_fmt", "yuv420p")
+    titles = ["-metadata", f"title={title}", "-metadata:s:v:0", f"handler_name={title}"]
+    path = _films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", *titles)
+    assert ffmpeg.probe(path) == ffmpeg.probe(plain)
+    assert read_clip(path).frames.equal(read_clip(plain).frames)
+    sound = ["-f", "lavfi", "-i", "sine=d=1", *titles[:2], str(tmp_path / "sound.mp4")]
+    assert ffmpeg.run(sound).returncode == 0
+    with pytest.raises(ClipError, match="only sound"):
+        read_clip(tmp_path / "sound.mp4")
+
+
 def _see_through_gif(path, delays):
     frames = []
     for index in range(len(delays)):
@@ -145,6 +203,40 @@ def test_folder_of_pictures(tmp_path, clip):
     Image.new("RGB", (9, 5)).save(folder / "frame99.png")
     with pytest.raises(ClipError, match=r"frame99.png is \(9, 5\)"):
         read_clip(folder)
+
+
+def test_photos_are_compared_as_they_are_shown(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned a quarter, clockwise
+    tall = Image.new("RGB", (30, 40), "red")
+    tall.paste("blue", (0, 0, 30, 10))
+    for index in range(2):
+        tall.save(tmp_path / f"{index}.png")
+        tall.rotate(90, expand=True).save(tmp_path / f"{index}-turned.png", exif=turned)
+    back = read_clip(tmp_path)
+    assert tuple(back.frames.shape) == (4, 3, 40, 30)
+    assert (back.frames == back.frames[0]).all()
+    Image.new("RGB", (30, 40)).save(tmp_path / "2.png", exif=turned)
+    with pytest.raises(ClipError, match=r"2.png is \(40, 30\) pixels, the first \(30, 40\)"):
+        read_clip(tmp_path)
+
+
+def test_a_part_is_all_that_is_read(tmp_path):
+    film = _films(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", size="16x16", seconds=90)
+    with pytest.raises(ClipError, match="lasts 90 s"):
+        read_clip(film)
+    part = read_clip(film, start=80, end=82)
+    assert (part.num_frames, part.fps) == (20, pytest.approx(10, abs=0.01))
+    assert read_clip(film, start=80, end=500).num_frames == 100
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for index in range(60):
+        Image.new("RGB", (8, 8), (4 * index, 0, 0)).save(frames / f"{index}.png")
+    part = read_clip(frames, start=5.1, end=9, max_seconds=3)
+    assert (part.frames[:, 0, 0, 0] * 255 / 4).round().tolist() == list(range(41, 60))
+    for start, end in ((-1, None), (math.nan, None), (1, 1), (0, math.nan), (math.inf, None)):
+        with pytest.raises(ClipError, match="no frame from"):
+            read_clip(frames, start, end)
 
 
 def test_large_pictures_come_in_smaller(tmp_path):

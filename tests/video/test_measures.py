@@ -6,6 +6,7 @@ import json
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 from drawn_clips import CAMERAS, PATHS, backwards, draw
@@ -78,6 +79,25 @@ def test_other_length_and_size_are_fitted():
     figures = measure(clip, fit(clip, 24, 128, 128))
     assert figures["path_correlation"] > 0.99
     assert len(figures["result_path"]) == 16
+
+
+def test_a_long_wide_reference_is_compared_where_and_when_the_result_shows_it():
+    def motion(frames):
+        time = np.linspace(0, 1, frames)
+        wave = np.stack([0.75 - 0.5 * time, 0.5 + 0.15 * np.sin(8 * time)], 1)
+        return wave, (time**1.3)[:, None] * (0.2, -0.15, 0.2, -0.4)
+
+    long = draw(*motion(48), "clouds", width=114)
+    short = draw(*motion(16), "clouds", colour="yellow")
+    figures = measure(long, short)
+    assert len(figures["reference_path"]) == len(figures["result_path"]) == 16
+    for part in ("path", "camera"):
+        assert figures[f"{part}_correlation"] > 0.97
+    assert figures["flow_cosine"] > 0.8
+    for ratio in ("path_size_ratio", "camera_size_ratio", "flow_magnitude_ratio"):
+        assert 0.9 < figures[ratio] < 1.1
+    assert figures["layout_correlation"] > 0.97
+    assert layout_correlation(long, short) > 0.97
 
 
 def test_16_frames_take_under_two_seconds():
