@@ -22,6 +22,8 @@ TRIM = {"start": "Start", "end": "End"}
 STAGE = {
     "label": "Where the object goes: each track in its colour, the mix in ink",
     "empty": "Choose a motion below. Its way is drawn here.",
+    "camera": "the picture as the camera moves it",
+    "nothing": "Nothing to draw: preview it.",
 }
 TIMELINE = {
     "weight": "Weight",
