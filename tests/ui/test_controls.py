@@ -1,4 +1,4 @@
-"""The page's own controls in a real browser: what the stage draws."""
+"""The page's own controls in a real browser: what the stage draws, and keys."""
 
 from __future__ import annotations
 
@@ -56,3 +56,13 @@ def test_a_motion_with_nothing_to_draw_says_so(mixer):
     expect(page.locator("#mix-stage .camera")).to_have_count(0)
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#mix-stage .hint")).to_have_text("Choose a motion below. Its way is drawn here.")
+
+
+def test_an_arrow_key_on_a_knob_previews_as_letting_go_of_it_does(mixer, studio):
+    page = mixer("circle")
+    expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    page.get_by_label("Preview as I let go").check()
+    before = len(studio.jobs.list())
+    page.locator("#mix-knobs input[type=range]").first.press("ArrowRight")
+    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=120_000)
+    assert len(studio.jobs.list()) == before + 1

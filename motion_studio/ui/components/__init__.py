@@ -18,8 +18,8 @@ FOLDER = Path(__file__).parent
 
 
 def head() -> str:
-    """The script shared by all components, for the `head` of the page."""
-    return f"<script>{script('studio')}</script>"
+    """The script shared by all components and that of the keys, for the `head` of the page."""
+    return f"<script>{script('studio')}\n{script('keys')}</script>"
 
 
 def script(name: str) -> str:
