@@ -1,11 +1,16 @@
-"""The page's own controls in a real browser: what the stage draws, and keys."""
+"""The page's own controls in a real browser: what the stage draws, keys, and how much of a clip is chosen."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+import gradio as gr
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from motion_studio.ui import components
+from motion_studio.ui.app import STYLE
 
 pytestmark = pytest.mark.browser
 PUSH = [[0.0, 0.0, 0.03 * n, 0.0] for n in range(16)]
@@ -66,3 +71,40 @@ def test_an_arrow_key_on_a_knob_previews_as_letting_go_of_it_does(mixer, studio)
     page.locator("#mix-knobs input[type=range]").first.press("ArrowRight")
     expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=120_000)
     assert len(studio.jobs.list()) == before + 1
+
+
+@pytest.fixture
+def strip(browser: Browser) -> Iterator[Page]:
+    """A page with nothing but the strip of a clip of 20 seconds, of which 2 at most are learnt."""
+    with gr.Blocks() as blocks:
+        trim = components.trim(longest=2)
+        told = gr.JSON(elem_id="told")
+        blocks.load(lambda: gr.HTML(film={"seconds": 20}), None, trim)
+        trim.input(lambda value: value, trim, told)
+    _, url, _ = blocks.launch(
+        prevent_thread_lock=True, quiet=True, head=components.head(), css_paths=STYLE, ssr_mode=False
+    )
+    page = browser.new_page()
+    page.goto(url)
+    yield page
+    page.close()
+    blocks.close(verbose=False)
+
+
+def test_no_more_of_a_clip_is_chosen_than_is_learnt(strip):
+    note, window = strip.locator(".trim output"), strip.locator(".trim .window")
+    start, end = strip.get_by_role("slider", name="Start"), strip.get_by_role("slider", name="End")
+    expect(note).to_have_text("0.00 – 2.00 s (2.0 of 20.0 s are learnt)")
+    expect(end).to_have_attribute("aria-valuenow", "2.00")
+    expect(end).to_have_attribute("aria-valuemax", "20.00")
+    end.press("ArrowRight")
+    expect(note).to_have_text("0.05 – 2.05 s (2.0 of 20.0 s are learnt)")
+    start.press("ArrowRight")
+    expect(note).to_have_text("0.10 – 2.05 s (1.9 of 20.0 s are learnt)")
+    for _ in range(2):
+        start.press("ArrowLeft")
+    expect(note).to_have_text("0.00 – 2.00 s (2.0 of 20.0 s are learnt)")
+    strip.locator(".trim .shade").last.click()
+    expect(start).to_have_attribute("aria-valuenow", "10.00")
+    expect(window).to_be_visible()
+    expect(strip.locator("#told")).to_contain_text("12")
