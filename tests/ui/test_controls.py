@@ -108,3 +108,13 @@ def test_no_more_of_a_clip_is_chosen_than_is_learnt(strip):
     expect(start).to_have_attribute("aria-valuenow", "10.00")
     expect(window).to_be_visible()
     expect(strip.locator("#told")).to_contain_text("12")
+
+
+def test_control_z_undoes_but_not_while_one_types(mixer):
+    page = mixer("circle", "zigzag")
+    rows = page.locator("#mix-timeline .row")
+    page.get_by_label("Prompt").last.press("Control+z")
+    page.wait_for_timeout(1000)
+    expect(rows).to_have_count(2)
+    page.locator("#mix-timeline input[type=range]").first.press("Control+z")
+    expect(rows).to_have_count(1)

@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parent
 
 def head() -> str:
     """The script shared by all components and that of the keys, for the `head` of the page."""
-    return f"<script>{script('studio')}\n{script('keys')}</script>"
+    words = json.dumps({"undo": text.MIX["undo"]})
+    return f"<script>{script('studio')}\n{{\nconst words = {words};\n{script('keys')}}}</script>"
 
 
 def script(name: str) -> str:
