@@ -7,9 +7,10 @@ anything that would make it move or pulse: a window, a fade, another speed, a pa
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, operation_from_json, resampled
+from motion_studio.motion.carried import moving
 from motion_studio.motion.checks import Choice, Number, Whole
-from motion_studio.motion.embedding import Motion
+from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
@@ -35,6 +37,8 @@ MAX_TRACKS = 32
 MAX_OPERATIONS = 32
 # These leave the mean over the frames where it was, so that looks can be taken out after them as well.
 KEEP_LOOKS_APART = ("reverse", "mirror", "turn", "move", "zoom", "mask")
+RESTS = 0.05
+"""How far a camera must be `moving` to be drawn: less is what tracking a still one gives."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def build(mix: Mix, load: Load) -> Motion:
     InputError (or IncompatibleMotion, MotionFileError) that names the track at fault.
     """
     operations = _operations(mix)
-    drawn = preview_paths(mix, load)
+    drawn, camera = _drawn(mix, load)
     shifts = [None] * len(mix.tracks) if mix.together == "no" else _shifts_together(drawn, mix.law)
     laid = list(zip(mix.tracks, operations, shifts, strict=True))
     apart = any(
@@ -139,7 +143,6 @@ def build(mix: Mix, load: Load) -> Motion:
     )
     frames = mix.frames
     terms: list[tuple[Motion, float]] = []
-    cameras: list[tuple[Tensor | None, float]] = []
     for number, ((track, steps, shift), gain) in enumerate(zip(laid, _gains(mix, drawn), strict=True), 1):
         with _naming(number, track.motion):
             motion = load(track.motion)
@@ -148,20 +151,17 @@ def build(mix: Mix, load: Load) -> Motion:
             motion = motion if motion.frames == frames else resampled(motion, frames)
             later, part = _window(track)
             motion = _apply(motion, later)
-            camera = motion.camera()  # unturned: the weight has the sign
             if shift is not None:
                 motion = _shifted(motion, shift, mix.together == "sum" and track.weight < 0)
             motion = _apply(motion, part)  # last: what it takes back elsewhere lies where it was moved to
-            cameras.append((camera if motion.camera() is not None else None, track.weight))
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, gain))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
-    path = drawn["blend"]
-    path = path if path and None not in path else None
-    camera = blend_camera(cameras, mix.law)
-    camera = None if camera is None else camera.tolist()
-    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=camera)
+    way = drawn["blend"]
+    path = way if way and None not in way else None
+    rows = None if camera is None else camera.tolist()
+    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=rows)
 
 
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
@@ -171,34 +171,54 @@ def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
 
 
 def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
-    """The object's way in each track and in the mix, without building it.
+    """The object's way in each track and in the mix, and the mix's camera, without building it.
 
-    A dict with `frames`, `tracks`: a list of {motion, path, weight}, and `blend`. A path is a list of [x, y]
-    in fractions of the width, y down, or None where the motion has none; the blend's points are None at
-    frames where no track is heard. A track's weight has one value a frame. Raises InputError as `build` does.
+    A dict with `frames`, `tracks`: a list of {motion, path, weight}, `blend` and `camera`. A path is a list
+    of [x, y] in fractions of the width, y down, or None where the motion has none; the blend's points are
+    None at frames where no track is heard. A track's weight has one value a frame. The camera is a list of
+    rows as in MotionInfo, None where it is not known or rests. Raises InputError as `build` does.
     """
+    drawn, camera = _drawn(mix, load)
+    rests = camera is None or moving(camera) < RESTS
+    return {**drawn, "camera": None if rests else camera.tolist()}
+
+
+def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
+    """What `preview_paths` draws, and the mix's camera even where it rests."""
     frames = mix.frames
     shown: list[dict[str, Any]] = []
     terms: list[tuple[Tensor, Tensor]] = []
+    cameras: list[tuple[Tensor | None, float]] = []
     for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
         with _naming(number, track.motion):
-            motion = load(track.motion)
-            path, heard = motion.path(), torch.ones(motion.frames)
+            motion = _outline(load(track.motion))
+            heard = torch.ones(motion.frames)
             for step in steps:
-                path = None if path is None else step.apply_path(path, motion.aspect)
                 heard = step.apply_strength(heard)
-            frames = frames or len(heard)
-            path = None if path is None else stretched(path, frames)
+            motion = _apply(motion, steps)
+            frames = frames or motion.frames
+            motion = motion if motion.frames == frames else resampled(motion, frames)
             heard = stretched(heard[:, None], frames)[:, 0]
             for step in chain(*_window(track)):
-                path = None if path is None else step.apply_path(path, motion.aspect)
-                heard = step.apply_strength(heard)
-        weight = heard * track.weight
+                motion, heard = step.apply(motion), step.apply_strength(heard)
+        path, weight = motion.path(), heard * track.weight
         shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
+        cameras.append((motion.camera(), track.weight))
         if path is not None:
             terms.append((path, weight))
     way = _points(blend_path(terms, mix.law)) if terms else None
-    return {"frames": frames, "tracks": shown, "blend": way}
+    return {"frames": frames, "tracks": shown, "blend": way}, blend_camera(cameras, mix.law)
+
+
+def _outline(motion: Motion) -> Motion:
+    """A motion of zeros with the same curves and aspect: what becomes of those is known while one drags."""
+    grids = [site.grid for site in motion.sites.values() if site.grid] or [motion.info.latent_size or (1, 1)]
+    height, width = max(grids, key=math.prod)
+    grid = (height // math.gcd(height, width), width // math.gcd(height, width))
+    site = SiteEmbedding(torch.zeros(motion.frames, 1), grid=grid)
+    if motion.rank:
+        site = replace(site, space=torch.zeros(1, math.prod(grid), 1), time=torch.zeros(1, motion.frames, 1))
+    return replace(motion, sites={"outline": site})
 
 
 def _shifts_together(drawn: dict[str, Any], law: str) -> list[Tensor | None]:

@@ -127,7 +127,7 @@ def _knobs(track: Track) -> dict[str, Any]:
 
 
 def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:
-    """What the stage draws: the object's way on each track and in the mix; None without tracks."""
+    """What the stage draws: the object's ways and the mix's camera; None without tracks."""
     if not desk["tracks"]:
         return None
     drawn = preview_paths(to_mix(desk), load)

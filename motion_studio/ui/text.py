@@ -18,10 +18,12 @@ PLAYER = {
     "scrub": "Where in the clip",
     "slow": "Full or half speed",
 }
-TRIM = {"start": "Start", "end": "End"}
+TRIM = {"start": "Start", "end": "End", "learnt": "{part} of {whole} s are learnt"}
 STAGE = {
     "label": "Where the object goes: each track in its colour, the mix in ink",
     "empty": "Choose a motion below. Its way is drawn here.",
+    "camera": "the picture as the camera moves it",
+    "nothing": "Nothing to draw: preview it.",
 }
 TIMELINE = {
     "weight": "Weight",

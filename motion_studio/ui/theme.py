@@ -33,6 +33,8 @@ PAPER = colors.Color(
     c900="#1d1a17",
     c950="#141210",
 )
+MUTED = "#6a6258"
+"""Words that stand back by day: 5.3 to 1 on the page's paper, where neutral 500 has 4.1."""
 
 
 def theme() -> gr.themes.Base:
@@ -51,7 +53,7 @@ def theme() -> gr.themes.Base:
         body_background_fill_dark="*neutral_950",
         body_text_color="*neutral_900",
         body_text_color_dark="*neutral_100",
-        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued=MUTED,
         body_text_color_subdued_dark="*neutral_400",
         background_fill_primary="*neutral_50",
         background_fill_primary_dark="*neutral_900",
@@ -71,7 +73,8 @@ def theme() -> gr.themes.Base:
         block_title_text_weight="600",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
-        block_info_text_color="*neutral_500",
+        block_label_text_color=MUTED,
+        block_info_text_color=MUTED,
         block_info_text_color_dark="*neutral_400",
         panel_background_fill="transparent",
         panel_background_fill_dark="transparent",

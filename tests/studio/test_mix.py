@@ -117,6 +117,28 @@ def test_paths_of_windows_and_of_motions_without_one(load):
     assert preview_paths(Mix((Track("still"),)), load)["blend"] is None
 
 
+def test_the_camera_is_drawn_as_the_built_motion_has_it(make_motion):
+    push = [[0.0, 0.0, 0.01 * n * n, 0.0] for n in range(5)]
+    motions = {
+        "push": make_motion(1, camera=push),
+        "still": make_motion(2, camera=[[0.0003] * 4] * 5),
+        "unknown": make_motion(3, camera=None),
+    }
+
+    def drawn(*tracks, **values):
+        return preview_paths(Mix(tracks, **values), motions.get)["camera"]
+
+    assert torch.allclose(torch.tensor(drawn(Track("push"))), torch.tensor(push))
+    back = Track("push", operations=[{"op": "reverse"}])
+    mirrored = torch.tensor(push).flip(0) - torch.tensor(push[-1])
+    assert torch.allclose(torch.tensor(drawn(back)), mirrored)
+    assert drawn(Track("still")) is None and drawn(Track("unknown")) is None
+    assert drawn(Track("push"), Track("unknown")) is None
+    both = Mix((back, Track("still", 0.5)), frames=9, together="sum")
+    camera = torch.tensor(preview_paths(both, motions.get)["camera"])
+    assert torch.allclose(camera, build(both, motions.get).camera())
+
+
 def test_other_lengths_are_stretched(load):
     mix = Mix((Track("a"), Track("b", operations=[{"op": "trim", "start": 1, "length": 3}])), frames=9)
     assert build(mix, load).frames == 9

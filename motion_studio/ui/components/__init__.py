@@ -18,8 +18,9 @@ FOLDER = Path(__file__).parent
 
 
 def head() -> str:
-    """The script shared by all components, for the `head` of the page."""
-    return f"<script>{script('studio')}</script>"
+    """The script shared by all components and that of the keys, for the `head` of the page."""
+    words = json.dumps({"undo": text.MIX["undo"]})
+    return f"<script>{script('studio')}\n{{\nconst words = {words};\n{script('keys')}}}</script>"
 
 
 def script(name: str) -> str:
@@ -47,9 +48,13 @@ def cards(
     return _component("cards", skeleton, value, {"empty": empty}, cards=cards, **kwargs)
 
 
-def trim(**kwargs: Any) -> gr.HTML:
-    """A film strip with two handles; value {start, end} in seconds, the prop `film` a `pictures.film`."""
-    return _component("trim", '<div class="trim"></div>', None, text.TRIM, film=None, **kwargs)
+def trim(longest: float = 0, **kwargs: Any) -> gr.HTML:
+    """A film strip with two handles, `longest` seconds apart at most (0: as far as one likes).
+
+    value: {start, end} in seconds, None for the longest from the start; prop `film` a `pictures.film`.
+    """
+    words = {**text.TRIM, "longest": longest}
+    return _component("trim", '<div class="trim"></div>', None, words, film=None, **kwargs)
 
 
 def dial(label: str, value: float = 0, **kwargs: Any) -> gr.HTML:
@@ -71,7 +76,7 @@ def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr
     )
 
 
-def _component(name: str, skeleton: str, value: Any, words: dict[str, str], **props: Any) -> gr.HTML:
+def _component(name: str, skeleton: str, value: Any, words: dict[str, Any], **props: Any) -> gr.HTML:
     # The words are in the script, since an update of one prop takes the place of all.
     return gr.HTML(
         value,

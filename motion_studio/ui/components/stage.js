@@ -1,14 +1,25 @@
-// Where the object goes: each track's way in its colour, the mix's in ink, all on the shared clock.
-// value: {frames, aspect, selected, tracks: [{path, weight}], blend}; paths in fractions of the width, y down.
+// Where the object goes: each track's way in its colour, the mix's in ink, and the picture as the camera moves it,
+// all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blend, camera};
+// paths in fractions of the width, y down; the camera's rows x, y, log zoom, roll, as in `video.tracks`.
 // Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width.
 const { clock, svg, line, draggable } = window.motionStudio;
 const holder = element.querySelector(".stage");
 const hint = element.querySelector(".hint");
-let heads = [];
+let moving = []; // {curve, place(row or null)}
 
 const mean = (values) => values.reduce((sum, value) => sum + Math.abs(value), 0) / (values.length || 1);
 const dots = (path, radius) => path.filter(Boolean).map(([x, y]) =>
   svg("circle", { cx: x * 100, cy: y * 100, r: radius }));
+const head = (path, attributes) => {
+  const node = svg("circle", attributes);
+  moving.push({ curve: path, place: (point) => {
+    node.toggleAttribute("hidden", !point);
+    if (!point) return;
+    node.setAttribute("cx", point[0] * 100);
+    node.setAttribute("cy", point[1] * 100);
+  } });
+  return node;
+};
 
 const way = (track, i, selected) => {
   const loud = Math.min(1, mean(track.weight));
@@ -29,42 +40,59 @@ const way = (track, i, selected) => {
   return group;
 };
 
+// The first frame's picture, carried along. Its edge soon leaves the stage, so a smaller one lies in it, which
+// does not; that one is also left where it begins and where it ends, for when nothing moves.
+const camera = (curve, height) => {
+  const box = (share) => svg("rect",
+    { x: -50 * share, y: (-height / 2) * share, width: 100 * share, height: height * share });
+  const put = (node, [x, y, zoom, roll]) => node.setAttribute("transform",
+    `translate(${50 + 100 * x} ${height / 2 + 100 * y}) rotate(${(roll * 180) / Math.PI}) scale(${Math.exp(zoom)})`);
+  const ends = [curve[0], curve[curve.length - 1]].map((row) => {
+    const node = svg("g", { class: "end" }, box(0.5));
+    put(node, row);
+    return node;
+  });
+  const now = svg("g", { class: "now" }, box(1), box(0.5), svg("path", { d: "M-4 0H4M0 -4V4" }));
+  moving.push({ curve, place: (row) => put(now, row) });
+  return svg("svg", { class: "camera", width: 100, height }, ...ends, now); // cuts off what leaves the stage
+};
+
 const build = () => {
   const value = props.value || { tracks: [], aspect: 1 };
   const height = 100 * (value.aspect || 1);
   const tracks = value.tracks ?? [];
-  hint.hidden = tracks.length > 0;
+  const drawn = value.camera || tracks.some((track) => track.path);
+  hint.textContent = tracks.length ? words.nothing : words.empty;
+  hint.hidden = Boolean(drawn);
   const grid = [25, 50, 75].flatMap((at) => [
     svg("line", { x1: at, y1: 0, x2: at, y2: height }), svg("line", { x1: 0, y1: (at * height) / 100, x2: 100, y2: (at * height) / 100 })]);
-  const picture = svg("svg", { viewBox: `-6 -6 112 ${height + 12}`, role: "img", "aria-label": words.label },
+  const label = value.camera ? `${words.label}; ${words.camera}` : words.label;
+  const picture = svg("svg", { viewBox: `-6 -6 112 ${height + 12}`, role: "img", "aria-label": label },
     svg("rect", { x: 0, y: 0, width: 100, height, class: "frame" }), svg("g", { class: "grid" }, ...grid));
-  heads = [];
+  moving = [];
+  if (value.camera) picture.append(camera(value.camera, height));
+  const heads = [];
   tracks.forEach((track, i) => {
     if (!track.path) return;
     picture.append(way(track, i, value.selected));
-    if (tracks.length > 1)
-      heads.push({ path: track.path, node: svg("circle", { r: 1.8, class: "head", style: `--ink: var(--track-${i % 6})` }) });
+    if (tracks.length > 1) heads.push(head(track.path, { r: 1.8, class: "head", style: `--ink: var(--track-${i % 6})` }));
   });
   if (value.blend) {
     picture.append(svg("g", { class: "blend" },
       svg("path", { d: line(value.blend, 100), class: "halo" }), svg("path", { d: line(value.blend, 100), class: "way" }),
       ...dots(value.blend, 0.9)));
-    heads.push({ path: value.blend, node: svg("circle", { r: 3, class: "head mix" }) });
+    heads.push(head(value.blend, { r: 3, class: "head mix" }));
   }
-  picture.append(...heads.map(({ node }) => node));
+  picture.append(...heads);
   holder.replaceChildren(picture);
   draw(clock.phase);
 };
-// Between two frames the head glides, so that the eye can follow it.
+// Between two frames all glides, so that the eye can follow it.
 const draw = (phase) => {
-  for (const { path, node } of heads) {
-    const at = phase * (path.length - 1);
-    const [a, b] = [path[Math.floor(at)], path[Math.min(path.length - 1, Math.floor(at) + 1)]];
-    node.toggleAttribute("hidden", !a || !b);
-    if (!a || !b) continue;
-    const t = at % 1;
-    node.setAttribute("cx", (a[0] + (b[0] - a[0]) * t) * 100);
-    node.setAttribute("cy", (a[1] + (b[1] - a[1]) * t) * 100);
+  for (const { curve, place } of moving) {
+    const at = phase * (curve.length - 1);
+    const [a, b] = [curve[Math.floor(at)], curve[Math.min(curve.length - 1, Math.floor(at) + 1)]];
+    place(a && b ? a.map((value, k) => value + (b[k] - value) * (at % 1)) : null);
   }
 };
 build();

@@ -34,7 +34,7 @@ const span = (track) => {
 };
 
 const makeRow = (i) => {
-  const weight = html("input", { type: "range", min: -1.5, max: 1.5, step: 0.05, "aria-label": words.weight,
+  const weight = html("input", { type: "range", min: -1.5, max: 1.5, step: 0.05,
     oninput: () => change(i, { weight: Number(weight.value) }), onchange: () => trigger("release"),
     ondblclick: () => { change(i, { weight: 1 }); trigger("release"); } });
   const number = html("output");
@@ -43,7 +43,7 @@ const makeRow = (i) => {
     onclick: () => remove(i) }, "×");
   const shape = svg("polygon");
   const bar = html("div", { class: "bar" }, svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" }, shape));
-  const handle = (kind, label) => html("div", { class: `edge ${kind}`, title: label, tabindex: 0, role: "slider", "aria-label": label });
+  const handle = (kind, label) => html("div", { class: `edge ${kind}`, title: label, tabindex: 0, role: "slider" });
   const edges = { start: handle("start", words.start), end: handle("end", words.end),
     in: handle("in", words.fade_in), out: handle("out", words.fade_out) };
   bar.append(...Object.values(edges));
@@ -99,7 +99,18 @@ const makeRow = (i) => {
     node.classList.toggle("selected", selected);
     node.classList.toggle("negative", track.weight < 0);
     node.style.setProperty("--loud", 0.2 + 0.8 * Math.min(1, Math.abs(track.weight)));
-    name.querySelector("span").textContent = props.titles?.[track.motion] ?? track.motion;
+    const title = props.titles?.[track.motion] ?? track.motion;
+    name.querySelector("span").textContent = title;
+    weight.setAttribute("aria-label", `${words.weight}: ${title}`);
+    const { fade_in, fade_out } = track;
+    const reach = { start: [0, from, to - 1], end: [from + 1, to, frames],
+      in: [0, fade_in, to - from - fade_out], out: [0, fade_out, to - from - fade_in] };
+    for (const [kind, [least, now, most]] of Object.entries(reach)) {
+      edges[kind].setAttribute("aria-label", `${edges[kind].title}: ${title}`);
+      edges[kind].setAttribute("aria-valuemin", least);
+      edges[kind].setAttribute("aria-valuenow", now);
+      edges[kind].setAttribute("aria-valuemax", most);
+    }
     name.setAttribute("aria-pressed", selected);
     weight.value = track.weight;
     number.textContent = track.weight.toFixed(2).replace("-", "−");

@@ -1,4 +1,5 @@
 // A film strip with two handles. value: {start, end} in seconds; film: {sprite, frames, columns, width, height, seconds}
+// With words.longest, in seconds, a handle that would go farther from the other takes it along.
 const { html, draggable, clamp, picture } = window.motionStudio;
 const box = element.querySelector(".trim");
 const canvas = html("canvas", { "aria-hidden": "true" });
@@ -13,8 +14,9 @@ const note = html("output");
 box.append(strip, note);
 
 const length = () => props.film?.seconds ?? 0;
-const value = () => ({ start: props.value?.start ?? 0, end: props.value?.end ?? length() });
-const shortest = () => Math.min(length(), 0.25);
+const longest = () => Math.min(length(), words.longest || Infinity);
+const shortest = () => Math.min(longest(), 0.25);
+const value = () => ({ start: props.value?.start ?? 0, end: props.value?.end ?? longest() });
 const show = () => {
   box.hidden = !length();
   if (!length()) return;
@@ -25,9 +27,13 @@ const show = () => {
   window_.style.cssText = `left:${left}%;width:${right - left}%`;
   start.style.left = `${left}%`;
   end.style.left = `${right}%`;
-  start.setAttribute("aria-valuenow", from.toFixed(2));
-  end.setAttribute("aria-valuenow", to.toFixed(2));
-  note.textContent = `${from.toFixed(2)} – ${to.toFixed(2)} s  (${(to - from).toFixed(2)} s)`;
+  for (const [node, seconds] of [[start, from], [end, to]]) {
+    node.setAttribute("aria-valuemin", 0);
+    node.setAttribute("aria-valuemax", length().toFixed(2));
+    node.setAttribute("aria-valuenow", seconds.toFixed(2));
+  }
+  const part = words.learnt.replace("{part}", (to - from).toFixed(1)).replace("{whole}", length().toFixed(1));
+  note.textContent = `${from.toFixed(2)} – ${to.toFixed(2)} s  (${words.longest ? part : `${(to - from).toFixed(2)} s`})`;
 };
 const set = (from, to) => {
   props.value = { start: Number(from.toFixed(3)), end: Number(to.toFixed(3)) };
@@ -48,13 +54,32 @@ const film = async () => {
 };
 const seconds = (pixels) => (pixels / strip.clientWidth) * length();
 const moves = {
-  start: (was, by) => set(clamp(was.start + by, 0, was.end - shortest()), was.end),
-  end: (was, by) => set(was.start, clamp(was.end + by, was.start + shortest(), length())),
+  start: (was, by) => {
+    const from = clamp(was.start + by, 0, was.end - shortest());
+    set(from, Math.min(was.end, from + longest()));
+  },
+  end: (was, by) => {
+    const to = clamp(was.end + by, was.start + shortest(), length());
+    set(Math.max(was.start, to - longest()), to);
+  },
   both: (was, by) => {
     const shift = clamp(by, -was.start, length() - was.end);
     set(was.start + shift, was.end + shift);
   },
 };
+// Of a long clip the window is too narrow to be taken hold of: it comes to where the strip is pressed beside it.
+for (const node of [before, after]) {
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    const was = value();
+    moves.both(was, seconds(event.clientX - strip.getBoundingClientRect().x) - (was.start + was.end) / 2);
+    trigger("input");
+  });
+  draggable(node, () => {
+    const was = value();
+    return (dx) => moves.both(was, seconds(dx));
+  }, () => trigger("input"));
+}
 for (const [node, kind] of [[start, "start"], [end, "end"], [window_, "both"]]) {
   draggable(node, () => {
     const was = value();

@@ -1,0 +1,22 @@
+// Keys that gradio's own widgets lack.
+
+// Its sliders tell of `release` only where the pointer lets go: without it a key's change is neither previewed
+// nor kept for undo.
+document.addEventListener("keyup", (event) => {
+  const steps = /^(Arrow.*|Page.*|Home|End)$/.test(event.key);
+  if (steps && event.target.matches("#mix-knobs input[type=range]"))
+    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+});
+
+// Ctrl+Z or Cmd+Z takes back a change on the Mix tab, but in a text field what was typed.
+const typing = (node) => !node.readOnly &&
+  node.matches("textarea, [contenteditable=true], input:not([type=range], [type=checkbox], [type=radio], [type=file])");
+document.addEventListener("keydown", (event) => {
+  const asked = event.key?.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+  if (!asked || typing(document.activeElement)) return;
+  const buttons = [...document.querySelectorAll("#mix-bar button")];
+  const undo = buttons.find((button) => button.textContent.trim() === words.undo && button.offsetParent !== null);
+  if (!undo) return;
+  event.preventDefault();
+  undo.click();
+});

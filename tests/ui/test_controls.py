@@ -1,0 +1,120 @@
+"""The page's own controls in a real browser: what the stage draws, keys, and how much of a clip is chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from motion_studio.ui import components
+from motion_studio.ui.app import STYLE
+
+pytestmark = pytest.mark.browser
+PUSH = [[0.0, 0.0, 0.03 * n, 0.0] for n in range(16)]
+
+
+@pytest.fixture
+def mixer(opened, studio):
+    """Opens the Mix tab, with previews off, over a library that has a push of the camera and a blank."""
+    circle = studio.library.load("circle").replace_info(path=None)
+    for title, camera in (("Push", PUSH), ("Blank", None)):
+        studio.library.save(circle.replace_info(camera=camera), title)
+
+    def open_mixer(*motions: str) -> Page:
+        page = opened()
+        page.get_by_role("tab", name="Mix").click()
+        page.get_by_label("Preview as I let go").uncheck()
+        for number, name in enumerate(motions, 1):
+            page.locator(f"#mix-shelf [data-name={name}]").click()
+            expect(page.locator("#mix-timeline .row")).to_have_count(number)
+        return page
+
+    yield open_mixer
+    for name in ("push", "blank"):
+        studio.library.delete(name)
+
+
+def test_the_stage_shows_the_picture_as_the_camera_moves_it(mixer):
+    page = mixer("push")
+    now = page.locator("#mix-stage .camera .now")
+
+    def scale(phase: float) -> str:
+        page.evaluate(f"motionStudio.clock.seek({phase})")
+        return now.get_attribute("transform").split("scale")[1]
+
+    expect(now).to_have_count(1)
+    assert scale(0) == "(1)" and scale(0.9) > "(1.4"
+    page.locator("#mix-knobs").get_by_label("Reverse").check()
+    expect(page.locator("#mix-stage .camera .end").last).to_have_attribute(
+        "transform", re.compile(r"scale\(0\.6")
+    )
+    assert scale(0.9) < "(0.7"
+    expect(page.locator("#mix-stage .hint")).to_be_hidden()
+
+
+def test_a_motion_with_nothing_to_draw_says_so(mixer):
+    page = mixer("blank")
+    expect(page.locator("#mix-stage .hint")).to_have_text("Nothing to draw: preview it.")
+    expect(page.locator("#mix-stage .camera")).to_have_count(0)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#mix-stage .hint")).to_have_text("Choose a motion below. Its way is drawn here.")
+
+
+def test_an_arrow_key_on_a_knob_previews_as_letting_go_of_it_does(mixer, studio):
+    page = mixer("circle")
+    expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    page.get_by_label("Preview as I let go").check()
+    before = len(studio.jobs.list())
+    page.locator("#mix-knobs input[type=range]").first.press("ArrowRight")
+    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=120_000)
+    assert len(studio.jobs.list()) == before + 1
+
+
+@pytest.fixture
+def strip(browser: Browser) -> Iterator[Page]:
+    """A page with nothing but the strip of a clip of 20 seconds, of which 2 at most are learnt."""
+    with gr.Blocks() as blocks:
+        trim = components.trim(longest=2)
+        told = gr.JSON(elem_id="told")
+        blocks.load(lambda: gr.HTML(film={"seconds": 20}), None, trim)
+        trim.input(lambda value: value, trim, told)
+    _, url, _ = blocks.launch(
+        prevent_thread_lock=True, quiet=True, head=components.head(), css_paths=STYLE, ssr_mode=False
+    )
+    page = browser.new_page()
+    page.goto(url)
+    yield page
+    page.close()
+    blocks.close(verbose=False)
+
+
+def test_no_more_of_a_clip_is_chosen_than_is_learnt(strip):
+    note, window = strip.locator(".trim output"), strip.locator(".trim .window")
+    start, end = strip.get_by_role("slider", name="Start"), strip.get_by_role("slider", name="End")
+    expect(note).to_have_text("0.00 – 2.00 s (2.0 of 20.0 s are learnt)")
+    expect(end).to_have_attribute("aria-valuenow", "2.00")
+    expect(end).to_have_attribute("aria-valuemax", "20.00")
+    end.press("ArrowRight")
+    expect(note).to_have_text("0.05 – 2.05 s (2.0 of 20.0 s are learnt)")
+    start.press("ArrowRight")
+    expect(note).to_have_text("0.10 – 2.05 s (1.9 of 20.0 s are learnt)")
+    for _ in range(2):
+        start.press("ArrowLeft")
+    expect(note).to_have_text("0.00 – 2.00 s (2.0 of 20.0 s are learnt)")
+    strip.locator(".trim .shade").last.click()
+    expect(start).to_have_attribute("aria-valuenow", "10.00")
+    expect(window).to_be_visible()
+    expect(strip.locator("#told")).to_contain_text("12")
+
+
+def test_control_z_undoes_but_not_while_one_types(mixer):
+    page = mixer("circle", "zigzag")
+    rows = page.locator("#mix-timeline .row")
+    page.get_by_label("Prompt").last.press("Control+z")
+    page.wait_for_timeout(1000)
+    expect(rows).to_have_count(2)
+    page.locator("#mix-timeline input[type=range]").first.press("Control+z")
+    expect(rows).to_have_count(1)
