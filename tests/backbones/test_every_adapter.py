@@ -168,7 +168,9 @@ def test_a_lora_on_spatial_attention_leaves_nothing_behind(backbone):
 
 
 def test_an_attention_map_for_each_site(backbone):
+    before = {name: layer.processor for name, layer in backbone.layers.items()}
     maps = attention_maps(backbone, noise(backbone), backbone.encode_text([""]))
+    assert all(layer.processor is before[name] for name, layer in backbone.layers.items())
     frames = backbone.latent_frames(backbone.frames)
     assert maps.keys() == backbone.sites.keys()
     for attention in maps.values():
