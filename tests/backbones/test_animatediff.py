@@ -48,6 +48,17 @@ def test_each_prompt_is_encoded_once_and_as_the_pipeline_does(backbone, monkeypa
     assert torch.equal(backbone.encode_text(["red ball"])[0], got[1])
 
 
+def test_prompts_that_are_too_many_to_keep_are_encoded_again(monkeypatch):
+    backbone = tiny_backbone()
+    wanted = backbone.encode_text(["a", "b", "c"])
+    monkeypatch.setattr("motion_studio.backbones.base.KEPT_PROMPTS", 2)
+    backbone._texts.clear()
+    for first in (0, 1):  # the second time one of the two is known already
+        got = backbone.encode_text(["abc"[first], "abc"[first + 1]])
+        assert torch.allclose(got, wanted[first : first + 2], atol=1e-6)
+    assert len(backbone._texts) == 2
+
+
 def test_predicting_one_by_one_or_as_a_batch(backbone):
     latents, t = torch.randn(2, 4, 4, 8, 8), torch.tensor([100, 900])
     text = backbone.encode_text(["a", "b"])

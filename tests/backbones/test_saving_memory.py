@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import TINY
@@ -96,6 +98,16 @@ def test_what_learning_keeps(backbone):
     assert one > 0 and learning_bytes(backbone, 3) == 3 * one
     latents, text = inputs(backbone)[0].requires_grad_(), backbone.encode_text([""])
     assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+
+
+def test_what_learning_keeps_at_a_larger_size_is_told_from_a_smaller(backbone):
+    spec, factor = backbone.spec, backbone.height // backbone.latent_size[0]
+    large = type(backbone)(replace(spec, height=16 * factor, width=24 * factor), backbone.pipe)
+    shape = (1, large.latent_channels, large.latent_frames(large.frames), 16, 24)
+    latents, text = torch.zeros(shape, requires_grad=True), large.encode_text([""])
+    kept = kept_for_backward(large.denoiser, lambda: large.predict(latents, 0, text))
+    # Six times the area; at tiny size much of Wan is the prompt's 512 tokens, which do not grow with it.
+    assert 0.95 < learning_bytes(large, 2) / (2 * kept) < 2
 
 
 def test_text_encoder_and_autoencoder_go_and_come_back(backbone):

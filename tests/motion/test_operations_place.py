@@ -165,6 +165,9 @@ def test_camera_turns_along(make_motion):
     mirrored = Mirror("x").apply(a).camera()
     torch.testing.assert_close(mirrored, a.camera() * torch.tensor([-1.0, 1, 1, -1]))
     torch.testing.assert_close(Move(0.1).apply(a).camera(), a.camera())
+    for factor in (2, 0.5):  # the way is as much longer, the camera's own zoom and roll are what they were
+        zoomed = Zoom(factor).apply(a).camera()
+        torch.testing.assert_close(zoomed, a.camera() * torch.tensor([factor, factor, 1, 1]))
 
 
 def test_amplitude_takes_the_motions_own_path(make_motion, same):
