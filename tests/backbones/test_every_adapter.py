@@ -73,6 +73,7 @@ def test_gradients_reach_the_embeddings_alone(backbone):
     with backbone.playing(live):
         assert torch.allclose(output(backbone), carried(backbone, None), atol=1e-5)
         backbone.predict(noise(backbone), 500, backbone.encode_text(["a"])).square().mean().backward()
+    assert not any(site.qk.any() or site.v().any() for site in live.sites.values())  # it starts untouched
     assert all(site.time.grad.abs().max() > 0 for site in live.sites.values())
     assert any(site.qk.grad.abs().max() > 0 for site in live.sites.values())
     parts = list(backbone.denoiser.parameters())
