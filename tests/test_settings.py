@@ -16,25 +16,25 @@ def test_json_round_trip():
         assert type(settings).from_json(settings.to_json()) == settings
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"steps": 0},
-        {"steps": 2.5},
-        {"steps": True},
-        {"rank": 1000},
-        {"learning_rate": float("nan")},
-        {"learning_rate": 10**400},
-        {"version": "v3"},
-        {"sites": []},
-        {"sites": "some"},
-        {"loss": ["plain"]},
-        {"colour": 1},
-        [],
-    ],
-)
-def test_bad_inversion_settings(bad):
-    with pytest.raises(SettingsError):
+BAD = [
+    ({"steps": 0}, "steps=0: allowed is 1 to 5000"),
+    ({"steps": 2.5}, "steps=2.5: allowed is a whole number"),
+    ({"steps": True}, "steps=True: allowed is a whole number"),
+    ({"rank": 1000}, "rank=1000: allowed is 1 to 64"),
+    ({"learning_rate": float("nan")}, "learning_rate=nan: allowed is a number"),
+    ({"learning_rate": 10**400}, "0: allowed is 1e-06 to 10.0"),
+    ({"version": "v3"}, "version='v3': allowed is v1, v2"),
+    ({"sites": []}, r"sites=\(\): allowed is all, local, late or a list of names"),
+    ({"sites": "some"}, "sites='some': allowed is all, local, late or a list of names"),
+    ({"loss": ["plain"]}, "loss=.*: allowed is plain, debiased, changes"),
+    ({"colour": 1}, "unknown setting colour; known are .*steps"),
+    ([], "must be a JSON object, not list"),
+]
+
+
+@pytest.mark.parametrize(("bad", "said"), BAD)
+def test_bad_inversion_settings(bad, said):
+    with pytest.raises(SettingsError, match=said):
         InversionSettings.from_json(bad)
 
 

@@ -48,6 +48,17 @@ def test_each_prompt_is_encoded_once_and_as_the_pipeline_does(backbone, monkeypa
     assert torch.equal(backbone.encode_text(["red ball"])[0], got[1])
 
 
+def test_prompts_that_are_too_many_to_keep_are_encoded_again(monkeypatch):
+    backbone = tiny_backbone()
+    wanted = backbone.encode_text(["a", "b", "c"])
+    monkeypatch.setattr("motion_studio.backbones.base.KEPT_PROMPTS", 2)
+    backbone._texts.clear()
+    for first in (0, 1):  # the second time one of the two is known already
+        got = backbone.encode_text(["abc"[first], "abc"[first + 1]])
+        assert torch.allclose(got, wanted[first : first + 2], atol=1e-6)
+    assert len(backbone._texts) == 2
+
+
 def test_predicting_one_by_one_or_as_a_batch(backbone):
     latents, t = torch.randn(2, 4, 4, 8, 8), torch.tensor([100, 900])
     text = backbone.encode_text(["a", "b"])
@@ -113,15 +124,21 @@ def test_a_lora_leaves_nothing_behind(backbone):
     assert not any(part.requires_grad for part in unet.parameters())
 
 
-def test_attention_maps(backbone):
+@torch.no_grad()
+def test_attention_maps_are_the_scores_of_diffusers_own_attention(backbone):
     latents, text = torch.randn(1, 4, 4, 8, 8), backbone.encode_text([""])
-    before = {name: layer.processor for name, layer in backbone.layers.items()}
-    maps = attention_maps(backbone, latents, text)
-    assert maps.keys() == backbone.sites.keys()
-    for attention in maps.values():
-        assert attention.shape == (4, 4) and torch.allclose(attention.sum(-1), torch.ones(4), atol=1e-4)
-    assert all(layer.processor is before[name] for name, layer in backbone.layers.items())
-    assert 0 < len(local_sites(maps)) < len(maps)
+    seen = {}
+    hooks = [
+        layer.register_forward_pre_hook(lambda _layer, args, name=name: seen.update({name: args[0]}))
+        for name, layer in backbone.layers.items()
+    ]
+    maps = attention_maps(backbone, latents, text, levels=(0.5,))
+    for hook in hooks:
+        hook.remove()
+    assert maps.keys() == seen.keys() == backbone.sites.keys()
+    for name, layer in backbone.layers.items():
+        query, key = (layer.head_to_batch_dim(project(seen[name])) for project in (layer.to_q, layer.to_k))
+        assert torch.allclose(maps[name], layer.get_attention_scores(query, key).mean(0), atol=1e-5)
 
 
 def test_locality():
@@ -131,6 +148,13 @@ def test_locality():
     assert locality(torch.full((8, 8), 1 / 8)) == pytest.approx(0, abs=1e-6)
     assert locality(columns) < 0
     assert locality(torch.full((2, 2), 0.5)) == 0
+
+
+def test_local_sites_are_the_middle_one_and_those_above_it():
+    columns = torch.zeros(8, 8)
+    columns[:, 0] = columns[:, -1] = 0.5
+    maps = {"far": columns, "near": torch.eye(8), "even": torch.full((8, 8), 1 / 8)}
+    assert local_sites(maps) == ["near", "even"]
 
 
 def test_a_lora_comes_and_goes_only_between_the_steps_of_others(backbone):

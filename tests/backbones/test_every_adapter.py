@@ -73,6 +73,7 @@ def test_gradients_reach_the_embeddings_alone(backbone):
     with backbone.playing(live):
         assert torch.allclose(output(backbone), carried(backbone, None), atol=1e-5)
         backbone.predict(noise(backbone), 500, backbone.encode_text(["a"])).square().mean().backward()
+    assert not any(site.qk.any() or site.v().any() for site in live.sites.values())  # it starts untouched
     assert all(site.time.grad.abs().max() > 0 for site in live.sites.values())
     assert any(site.qk.grad.abs().max() > 0 for site in live.sites.values())
     parts = list(backbone.denoiser.parameters())
@@ -168,7 +169,9 @@ def test_a_lora_on_spatial_attention_leaves_nothing_behind(backbone):
 
 
 def test_an_attention_map_for_each_site(backbone):
+    before = {name: layer.processor for name, layer in backbone.layers.items()}
     maps = attention_maps(backbone, noise(backbone), backbone.encode_text([""]))
+    assert all(layer.processor is before[name] for name, layer in backbone.layers.items())
     frames = backbone.latent_frames(backbone.frames)
     assert maps.keys() == backbone.sites.keys()
     for attention in maps.values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import TINY
@@ -98,6 +100,16 @@ def test_what_learning_keeps(backbone):
     assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
 
 
+def test_what_learning_keeps_at_a_larger_size_is_told_from_a_smaller(backbone):
+    spec, factor = backbone.spec, backbone.height // backbone.latent_size[0]
+    large = type(backbone)(replace(spec, height=16 * factor, width=24 * factor), backbone.pipe)
+    shape = (1, large.latent_channels, large.latent_frames(large.frames), 16, 24)
+    latents, text = torch.zeros(shape, requires_grad=True), large.encode_text([""])
+    kept = kept_for_backward(large.denoiser, lambda: large.predict(latents, 0, text))
+    # Six times the area; at tiny size much of Wan is the prompt's 512 tokens, which do not grow with it.
+    assert 0.95 < learning_bytes(large, 2) / (2 * kept) < 2
+
+
 def test_text_encoder_and_autoencoder_go_and_come_back(backbone):
     latents, text = inputs(backbone)
     frames = torch.rand(backbone.frames, 3, backbone.height, backbone.width)
@@ -139,15 +151,6 @@ def test_looks_are_learnt_over_float8_weights(backbone):
     with backbone.spatial_lora(0) as lora, lora.on(True):
         backbone.predict(latents, 500, text).square().mean().backward()
         assert all(part.dtype == torch.float32 and part.grad is not None for part in lora.parameters)
-
-
-def test_float8_in_place_would_not_learn():
-    """Why the weights are not widened by diffusers' own casting."""
-    backbone = TINY["animatediff"]()
-    live = learner(backbone)
-    backbone.unet.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
-    with pytest.raises(RuntimeError):
-        gradients(backbone, live)
 
 
 def test_fewer_frames_at_once_decode_the_same(backbone):

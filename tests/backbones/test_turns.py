@@ -25,6 +25,24 @@ def test_who_waits_comes_before_who_comes_back():
         assert came.is_set()
 
 
+def test_whoever_has_waited_longest_is_next():
+    lock, came, threads = TurnLock(), [], []
+
+    def wait(number: int) -> None:
+        with lock:
+            came.append(number)
+
+    with lock:
+        for number in range(3):
+            threads.append(threading.Thread(target=wait, args=(number,), daemon=True))
+            threads[-1].start()
+            while len(lock._waiting) <= number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert came == [0, 1, 2]
+
+
 def test_one_holds_it_at_a_time():
     lock, held, inside = TurnLock(), [], []
     ready = threading.Barrier(2)

@@ -156,6 +156,12 @@ def test_the_camera_of_a_sum_goes_on_from_step_to_step(make_motion):
     assert blend([(a, 1.0), (b.replace_info(camera=None), 1.0)]).info.camera is None
 
 
+def test_a_sum_carries_as_much_noise_as_the_one_that_carries_most(make_motion):
+    a, b = make_motion(0, carry=0.3), make_motion(1, carry=0.8)
+    assert blend([(a, 1), (b, 1)]).info.carry == blend([(b, 1), (a, 1)]).info.carry == 0.8
+    assert then(a, b, 4).info.carry == then(b, a, 4).info.carry == 0.8
+
+
 def test_raw_and_centred_looks_mix_to_raw(make_motion):
     mixed = blend([(make_motion(0, looks="centre"), 1), (make_motion(1, looks="raw"), 1)])
     assert mixed.info.looks == "raw"

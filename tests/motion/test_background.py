@@ -78,6 +78,13 @@ def test_the_ground_goes_and_the_object_stays_where_it_is(size):
     assert kept > 0.6 > float(mean_out[..., 0].sum(0).abs().max() / values(motion)[..., 0].sum(0).max())
 
 
+def test_where_no_frame_shows_the_ground_its_mean_goes():
+    ground = Background(way(0.06), 0.15, GRID)
+    assert ground.shown.min() == 0  # the object hardly moves
+    even = SiteEmbedding(torch.zeros(FRAMES, 2), torch.ones(1, 256, 1), torch.full((1, FRAMES, 2), 3.0), GRID)
+    assert ground.taken_out(even).v().abs().max() < 0.1
+
+
 def test_without_an_object_or_with_a_moving_camera_the_mean_is_taken_out():
     pan = torch.zeros(FRAMES, 4)
     pan[:, 0] = torch.linspace(0, 0.5, FRAMES)

@@ -9,6 +9,7 @@ import torch
 
 from motion_studio.motion.arithmetic import OPERATIONS, blend, operation_from_json
 from motion_studio.motion.factors import TAKEN_BACK
+from motion_studio.motion.operations_time import Strength
 from tests.motion.operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
 
@@ -96,6 +97,14 @@ def test_time_operations_are_their_matrix(operation, make_motion):
     assert edited.rank == a.rank
     curve = torch.rand(a.frames)
     torch.testing.assert_close(operation.apply_strength(curve), matrix @ curve)
+
+
+def test_a_motion_that_is_silent_or_turned_against_itself_has_no_camera(make_motion):
+    a = make_motion(camera=[[0.1 * n, 0, 0.02 * n, 0.03 * n] for n in range(12)])
+    for value in (0, -1, [-1] * 6 + [0] * 6):
+        assert Strength(value).apply(a).camera() is None
+    for value in (0.3, 2, [-1] * 11 + [1]):
+        torch.testing.assert_close(Strength(value).apply(a).camera(), a.camera())
 
 
 @pytest.mark.parametrize("operation", ALL, ids=name)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from motion_studio.errors import InputError
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Reverse
 from tests.motion.operation_examples import wave
@@ -134,6 +135,22 @@ def test_mask_cuts_at_cells_and_between_them(make_motion):
     torch.testing.assert_close(soft[:, 1], before[:, 1] / 4)
 
 
+def test_mask_counts_the_height_in_widths(make_motion):
+    a = make_motion(grids={"site": (4, 8)})
+    before = a.sites["site"].v().unflatten(0, (4, 8))
+    top = Mask(0, 0, 1, 0.25).apply(a).sites["site"].v().unflatten(0, (4, 8))
+    torch.testing.assert_close(top[:2], before[:2])
+    assert not top[2:].any()
+    left = Mask(0, 0, 0.25, 0.5).apply(a).sites["site"].v().unflatten(0, (4, 8))
+    torch.testing.assert_close(left[:, :2], before[:, :2])
+    assert not left[:, 2:].any()
+    part = Mask(0, 0.0625, 1, 0.5).apply(a).sites["site"].v().unflatten(0, (4, 8))
+    torch.testing.assert_close(part[0], before[0] / 2)
+    torch.testing.assert_close(part[1:], before[1:])
+    with pytest.raises(InputError, match=r"up to the picture's height 0\.5"):
+        Mask(0, 0, 1, 0.75).apply(a)
+
+
 def test_a_region_and_its_outside_make_the_whole(motion):
     inside, outside = Mask(0.1, 0.2, 0.7, 0.9), Mask(0.1, 0.2, 0.7, 0.9, outside=True)
     for name, site in motion.sites.items():
@@ -148,6 +165,9 @@ def test_camera_turns_along(make_motion):
     mirrored = Mirror("x").apply(a).camera()
     torch.testing.assert_close(mirrored, a.camera() * torch.tensor([-1.0, 1, 1, -1]))
     torch.testing.assert_close(Move(0.1).apply(a).camera(), a.camera())
+    for factor in (2, 0.5):  # the way is as much longer, the camera's own zoom and roll are what they were
+        zoomed = Zoom(factor).apply(a).camera()
+        torch.testing.assert_close(zoomed, a.camera() * torch.tensor([factor, factor, 1, 1]))
 
 
 def test_amplitude_takes_the_motions_own_path(make_motion, same):

@@ -20,6 +20,10 @@ def test_orders_run_by_steps_of_one_or_hold_an_end(frames):
     plain = sum(torch.equal(order, torch.arange(frames)) for order in orders)
     backwards = sum(torch.equal(order, torch.arange(frames).flip(0)) for order in orders)
     assert min(plain, backwards) > 200 * 0.15  # a quarter of each are expected
+    # Which end is held, and how long, is in the sum of the ends.
+    shifts = [int(order[0] + order[-1]) - (frames - 1) for order in orders]
+    assert sum(shift != 0 for shift in shifts) > 200 * 0.15
+    assert -frames / 2 - 0.5 <= min(shifts) < -frames / 4 and frames / 4 < max(shifts) <= frames / 2 + 0.5
 
 
 def test_the_same_generator_draws_the_same_orders():

@@ -199,6 +199,8 @@ def test_the_noise_prior(backbone, motion):
     fresh = made(backbone, settings(), motion, latents)
     prior = made(backbone, settings(noise_prior=0.5), motion, latents)
     assert not torch.equal(fresh, prior)
+    whole, again = (made(backbone, settings(noise_prior=1.0, seed=seed), motion, latents) for seed in (0, 1))
+    assert torch.equal(whole, again)  # nothing of the noise is fresh
     with pytest.raises(InputError, match="one shape"):
         made(backbone, settings(noise_prior=0.5, frames=6), motion, latents)
 

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny import tiny_backbone
 
 from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import Cancelled, SettingsError
+from motion_studio.motion.embedding import MotionInfo
 from motion_studio.settings import InversionSettings
 from motion_studio.studio import invert as module
 from motion_studio.studio.events import Done, LossPoint, Preview, Progress
 from motion_studio.studio.invert import invert
 from motion_studio.video.clip import Clip
+from motion_studio.video.tracks import see
 
 QUICK = InversionSettings(steps=3, preview_every=0, learning_rate=0.05)
 
@@ -99,6 +103,58 @@ def test_a_few_steps_lower_the_loss_on_a_fixed_batch(backbone, clip, settings, m
     assert not any(part.requires_grad for part in backbone.unet.parameters())
 
 
+@pytest.fixture(scope="module")
+def quick(backbone, clip):
+    """The hash of what the quick settings learn."""
+    return learnt(backbone, clip, QUICK).hash()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hybrid": True},
+        {"loss": "debiased"},
+        {"loss": "changes"},
+        {"noise_bias": 0.5},
+        {"noise_levels": 1},
+        {"learning_rate": 0.1},
+        {"rank": 1},
+    ],
+    ids=str,
+)
+def test_each_setting_counts(backbone, clip, quick, change):
+    assert learnt(backbone, clip, InversionSettings(**{**QUICK.to_json(), **change})).hash() != quick
+
+
+def test_the_motion_is_learnt_over_the_looks_that_the_lora_has_learnt(backbone, clip, monkeypatch):
+    seen, predict = [], module._Learner._predict
+
+    def noted(learner, latents, *args):
+        layers = [layer for layer in backbone.unet.modules() if isinstance(layer, BaseTunerLayer)]
+        learning = {part.requires_grad for part in learner.lora.parameters}
+        seen.append((latents.shape[2], {layer.disable_adapters for layer in layers}, learning))
+        return predict(learner, latents, *args)
+
+    monkeypatch.setattr(module._Learner, "_predict", noted)
+    learnt(backbone, clip, InversionSettings(steps=2, preview_every=0, hybrid=True))
+    assert seen == [(1, {False}, {True}), (4, {False}, {False})] * 2
+
+
+def test_the_rate_falls_to_nothing(backbone, clip, monkeypatch):
+    rates, step = [], module._Learner.step
+
+    def noted(learner):
+        rates.append(learner.optimiser.param_groups[0]["lr"])
+        loss = step(learner)
+        rates.append(learner.optimiser.param_groups[0]["lr"])
+        return loss
+
+    monkeypatch.setattr(module._Learner, "step", noted)
+    learnt(backbone, clip, QUICK)
+    assert rates[0] == QUICK.learning_rate and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert rates == sorted(rates, reverse=True)
+
+
 def test_late_sites_are_those_of_the_up_blocks_and_nothing_before_them_is_computed_backwards(backbone, clip):
     kept = []
     handles = [
@@ -153,6 +209,24 @@ def test_noise_is_carried_along_where_the_camera_moves(backbone, clip):
     assert pan.info.camera[-1][0] > 0.1  # 6 of 32 pixels
     assert pan.hash() != learnt(backbone, panned, QUICK).hash()
     assert learnt(backbone, clip, carry).hash() == learnt(backbone, clip, QUICK).hash()
+
+
+@torch.no_grad()
+def test_the_noise_learnt_from_goes_with_the_camera_and_is_as_much_as_ever(clip):
+    backbone = tiny_backbone("epsilon")  # what it is to put out is the noise itself
+    pan = torch.zeros(4, 4)
+    pan[:, 0] = torch.arange(4) / 8  # a latent cell a frame to the right
+    settings = InversionSettings(carry=1.0, noise_levels=64)
+    learner = module._Learner(backbone, clip, replace(see(clip), camera=pan), settings, MotionInfo(), None)
+    _, noise = learner._predict(learner.latents, learner._carried(None))
+    assert float(noise.std()) == pytest.approx(1, abs=0.03)
+    ahead = torch.stack([noise[:, :, 0, :, :-2].flatten(), noise[:, :, 2, :, 2:].flatten()])
+    # The mean of the share that is carried, the root of an even draw: two thirds.
+    assert float(torch.corrcoef(ahead)[0, 1]) == pytest.approx(2 / 3, abs=0.08)
+
+    backwards = learner._carried(torch.arange(4).flip(0)).draw(2, 4)  # from the end on, to the left
+    assert torch.allclose(backwards[:, :, 1, :, :-1], backwards[:, :, 0, :, 1:])
+    assert torch.allclose(backwards[:, :, 3, :, :-3], backwards[:, :, 0, :, 3:])
 
 
 def test_a_replayed_clip_and_its_motion_are_read_in_the_same_order(backbone, clip, monkeypatch):

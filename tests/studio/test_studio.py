@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from motion_studio.cli.main import main
-from motion_studio.errors import InputError, MotionStudioError, SettingsError
+from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Done
@@ -29,7 +29,7 @@ def backbone():
     return tiny_backbone()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def motion(backbone):
     """Random embeddings at every site of the tiny model."""
     draw = torch.Generator().manual_seed(0)
@@ -102,23 +102,29 @@ def test_other_weights_are_seen(backbone):
         recipe.check(tiny_backbone(seed=1))
 
 
+@pytest.fixture(scope="module")
+def sound(backbone, motion):
+    """A recipe with a motion in it."""
+    return rendered(backbone, SETTINGS, Mix((Track("wave"),)), lambda name: motion).recipe
+
+
 BAD = {
-    "nothing": lambda r: None,
-    "a list": lambda r: [],
-    "no base": lambda r: {**r, "base": 3},
-    "settings": lambda r: {**r, "settings": {"prompt": "x", "colour": "red"}},
-    "no settings": lambda r: {**r, "settings": None},
-    "mix": lambda r: {**r, "mix": {"tracks": []}},
-    "no hash": lambda r: {**r, "motions": {}},
-    "hash": lambda r: {**r, "motions": {"wave": 3}},
+    "nothing": (lambda r: None, "no recipe of the studio"),
+    "a list": (lambda r: [], "no recipe of the studio"),
+    "no base": (lambda r: {**r, "base": 3}, "no recipe of the studio"),
+    "settings": (lambda r: {**r, "settings": {"prompt": "x", "colour": "red"}}, "unknown setting colour"),
+    "no settings": (lambda r: {**r, "settings": None}, "settings must be a JSON object"),
+    "mix": (lambda r: {**r, "mix": {"tracks": []}}, "0 tracks"),
+    "no hash": (lambda r: {**r, "motions": {}}, "no hash for its motion wave"),
+    "hash": (lambda r: {**r, "motions": {"wave": 3}}, "does not name its motions by their hashes"),
 }
 
 
-@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
-def test_what_is_no_recipe(backbone, motion, change):
-    made = rendered(backbone, SETTINGS, Mix((Track("wave"),)), lambda name: motion)
-    with pytest.raises(MotionStudioError):
-        Recipe.from_json(change(made.recipe))
+@pytest.mark.parametrize(("change", "said"), BAD.values(), ids=BAD)
+def test_what_is_no_recipe(sound, change, said):
+    assert Recipe.from_json(sound).motions
+    with pytest.raises(InputError, match=said):
+        Recipe.from_json(change(sound))
 
 
 def test_a_studio_stands_on_a_base_of_the_users_own(tmp_path, motion):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from motion_studio.backbones.toybox_build import build
-from motion_studio.toybox.data import DRILLS, TWO, LatentPool, drill_clip, training_clip
+from motion_studio.toybox import data
+from motion_studio.toybox.data import DRILLS, DROPPED, SHUFFLED, TWO, LatentPool, drill_clip, training_clip
 from motion_studio.toybox.probe import obeys, read
 from motion_studio.toybox.sample import PAIRED, apart, sample_scene, vocabulary
 from motion_studio.toybox.world import mask, render
@@ -19,22 +20,35 @@ def pipe():
     return build(vocabulary(), seed=1)
 
 
-def test_training_clips_are_seeded_and_some_are_without_words():
+@pytest.fixture
+def captions(monkeypatch):
+    """The captions of so many training clips, whose pictures take too long to be drawn for them alone."""
+
+    def read(count: int, kind: str = "any") -> list[str]:
+        with monkeypatch.context() as patch:
+            patch.setattr(data, "render", lambda scene: Clip(torch.zeros(2, 3, 4, 4), 8.0))
+            patch.setattr(data, "mask", lambda *_: np.zeros((2, 4, 4), np.float32))
+            return [training_clip(seed, kind)[1] for seed in range(count)]
+
+    return read
+
+
+def test_training_clips_are_seeded_and_some_are_without_words(captions):
     frames, text, cover = training_clip(7)
     again, same, where = training_clip(7)
     assert torch.equal(frames, again) and text == same and torch.equal(cover, where)
     assert cover.shape == (16, 16, 16) and cover.min() == 0 and cover.max() == 1
     assert 0.05 < cover.mean() < 0.5
-    assert 0.03 < sum(training_clip(seed)[1] == "" for seed in range(150)) / 150 < 0.25
+    assert captions(1000).count("") / 1000 == pytest.approx(SHUFFLED + DROPPED, abs=0.03)
 
 
-def test_some_clips_show_two_objects_and_cover_both():
-    texts = [training_clip(seed)[1] for seed in range(120)]
+def test_some_clips_show_two_objects_and_cover_both(captions):
+    texts = captions(120)
     pairs = [seed for seed, text in enumerate(texts) if " and a " in text]
     assert 0.05 < len(pairs) / len(texts) < 0.3
     scene = sample_scene(pairs[0], two=TWO)
-    frames, _, cover = training_clip(pairs[0])
-    assert len(scene.things) == 2 and torch.equal(frames, render(scene).frames)
+    frames, text, cover = training_clip(pairs[0])
+    assert text == texts[pairs[0]] and len(scene.things) == 2 and torch.equal(frames, render(scene).frames)
     for index in range(2):
         assert (cover >= torch.from_numpy(mask(scene, 16, index))).all()
 
@@ -49,8 +63,8 @@ def test_two_objects_can_be_told_apart():
         assert pair.things[0].radius == pytest.approx(PAIRED * one.things[0].radius)
 
 
-def test_lessons_name_what_moves():
-    lessons, filmed = ([training_clip(seed, kind)[1] for seed in range(40)] for kind in ("lesson", "filmed"))
+def test_lessons_name_what_moves(captions):
+    lessons, filmed = (captions(40, kind) for kind in ("lesson", "filmed"))
     assert not any("camera" in text for text in lessons)
     assert sum("camera" in text for text in filmed) > 30  # some words, and some captions, are left out
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from diffusers import AnimateDiffPipeline
+from safetensors.torch import load_file
 
 from motion_studio.backbones.toybox_build import (
     TEXT_WIDTH,
@@ -202,7 +203,7 @@ def test_words_are_drilled_then_taught_then_left_among_the_rest():
 
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    def run(steps: int) -> None:
+    def run(steps: int, *more: str) -> None:
         few = [
             "--autoencoder-steps",
             "2",
@@ -232,9 +233,11 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
             "1",
             "--save-every",
             "2",
+            "--precision",
+            "no",
         ]
         places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
-        monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places])
+        monkeypatch.setattr(sys, "argv", ["train", "--steps", str(steps), *few, *places, *more])
         main()
         AcceleratorState._reset_state()
 
@@ -248,6 +251,13 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert not list((tmp_path / "out").rglob("*.bin"))
     with (tmp_path / "work" / "autoencoder.csv").open() as file:
         assert next(csv.reader(file)) == ["step", "psnr_db"]
+
+    state = tmp_path / "work" / "state" / "model.safetensors"
+    before = load_file(state)
+    run(5, "--learning-rate", "0")  # a step that leaves the weights as it finds them
+    assert (tmp_path / "work" / "done").read_text() == "5"
+    after = load_file(state)
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
