@@ -53,7 +53,7 @@ class InvertTab:
             shelf.clip_cards(), empty=WORDS["no_clips"], row=True, elem_id="invert-clips"
         )
         longest = self.spec.frames / self.spec.fps
-        self.trim = components.trim(longest=longest, elem_id="invert-trim")
+        self.trim = components.trim(longest, elem_id="invert-trim")
         self.prompt = gr.Textbox(
             "",
             label=WORDS["prompt"],
