@@ -51,10 +51,10 @@ class Settings:
         unknown = sorted(set(data) - known)
         if unknown:
             raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise SettingsError(str(error)) from None
+        needed = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
+        if missing := sorted(needed - set(data)):
+            raise SettingsError(f"setting {', '.join(missing)} is missing")
+        return cls(**data)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,11 +31,14 @@ def pipeline(spec: BaseSpec, device: str) -> AnimateDiffPipeline:
     Its weights are as `device` wants them, but not yet there. Raises OSError when its files cannot be had.
     """
     how, source = loading(device), spec.parts.get("motion_adapter")
+    # Parts for pictures as prompts, which are not fetched: Stable Diffusion's index names one.
+    how |= {"feature_extractor": None, "image_encoder": None}
     if source is None:
         return AnimateDiffPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
-    adapter = MotionAdapter.from_pretrained(source, **how)
+    adapter = MotionAdapter.from_pretrained(source, **loading(device))
     pipe = AnimateDiffPipeline.from_pretrained(
         spec.repo, revision=spec.revision, motion_adapter=adapter, **how
     )
+    pipe.register_modules(motion_adapter=None)  # its weights are in the UNet now
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, **ADAPTED)
     return pipe

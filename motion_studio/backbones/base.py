@@ -145,15 +145,15 @@ class Backbone(ABC):
 
     @torch.no_grad()
     def encode_text(self, prompts: list[str]) -> Tensor:
-        """The text embeddings (B, L, D) of B prompts; each prompt is encoded once."""
+        """The text embeddings (B, L, D) of B prompts; the last ones are remembered."""
         with self.lock:
             new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
             if len(self._texts) + len(new) > KEPT_PROMPTS:
                 self._texts.clear()
                 new = list(dict.fromkeys(prompts))
             if new:
-                self._texts.update(zip(new, self._read(new), strict=True))
-            return torch.stack([self._texts[prompt] for prompt in prompts])
+                self._texts.update(zip(new, self._read(new).cpu(), strict=True))  # a GPU has better use
+            return torch.stack([self._texts[prompt] for prompt in prompts]).to(self.device)
 
     @abstractmethod
     def _read(self, prompts: list[str]) -> Tensor:
@@ -232,7 +232,7 @@ class Backbone(ABC):
         """While inside, every prediction carries the motion; after, the model is as before, in any case.
 
         Takes a motion (played at the base's own length and size), one being learnt, what `processors`
-        made, or None for the bare model. Raises IncompatibleMotion. Holds `lock`.
+        made, or None for the bare model. Raises what `processors` does. Holds `lock`.
         """
         if motion is None:
             ready: Processors = {}

@@ -39,15 +39,16 @@ def attention_maps(
     levels: tuple[float, ...] = (0.2995, 0.5995, 0.8995),
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """The mean attention map (N, N) of each site on latents (1, C, N, h, w), noised to some of the levels.
+    """The mean attention map (N, N) of each site on latents (1, C, N, h, w), noised to each of the levels.
 
     Row n is where frame n looks; rows add up to 1. `levels` are shares of the timesteps, least noise first.
     """
     generator, process = torch.Generator().manual_seed(seed), backbone.process
-    recorders = {
-        name: _Recorder(backbone.layers[name].processor, backbone.processor, latents.shape[2])
-        for name in backbone.sites
-    }
+    with backbone.lock:  # between the turns of a clip that is being made, whose processors are not the base's
+        recorders = {
+            name: _Recorder(backbone.layers[name].processor, backbone.processor, latents.shape[2])
+            for name in backbone.sites
+        }
     for level in levels:
         t = process.schedule.times(torch.tensor(level)).item()
         noise = torch.randn(latents.shape, generator=generator).to(latents)

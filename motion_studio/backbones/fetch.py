@@ -62,18 +62,18 @@ def _fetched(
         steps.append((small, partial(snapshot_download, **source)))
     total = sum(size for size, _ in steps)
     done, left = 0, threading.Event()
-    try:
-        for size, step in steps:
-            bars: list[tqdm] = []
-            with ThreadPoolExecutor(1) as pool:
-                task = pool.submit(step, tqdm_class=_bar(bars, cancel, left))
+    for size, step in steps:
+        bars: list[tqdm] = []
+        with ThreadPoolExecutor(1) as pool:
+            task = pool.submit(step, tqdm_class=_bar(bars, cancel, left))
+            try:
                 while not task.done():
                     wait([task], LOOK_SECONDS)
                     yield min(total, done + max((int(bar.n) for bar in bars), default=0)), total
                 task.result()
-            done += size
-    finally:
-        left.set()
+            finally:
+                left.set()  # before the pool waits for its thread
+        done, left = done + size, threading.Event()
 
 
 def _large(repo: str, info: DryRunFileInfo, tqdm_class: type[tqdm]) -> None:

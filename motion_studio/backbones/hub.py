@@ -27,14 +27,20 @@ def fetched_json(repo: str, name: str) -> dict[str, Any]:
         raise InputError(f"{name} in {repo} is no JSON object") from error
 
 
-def on_disk(repo: str, revision: str | None, parts: dict[str, str]) -> bool:
-    """Whether a pipeline's files are here: those of `repo`, and `parts` from repositories of their own."""
+def folder(repo: str, revision: str | None, parts: dict[str, str]) -> Path | None:
+    """Where a pipeline's files are: those of `repo`, with `parts` from repositories of their own; or None."""
     index = _here(repo, INDEX, revision)
     if index is None:
-        return False
+        return None
     named = json.loads(index.read_text(encoding="utf-8"))
     own = [index.parent / part for part in USED - parts.keys() if named.get(part, [None])[0]]
-    return all(map(_whole, own)) and all(map(_part_here, parts.values()))
+    whole = all(map(_whole, own)) and all(map(_part_here, parts.values()))
+    return index.parent if whole else None
+
+
+def on_disk(repo: str, revision: str | None, parts: dict[str, str]) -> bool:
+    """Whether all of a pipeline's files are here, as `folder` finds them."""
+    return folder(repo, revision, parts) is not None
 
 
 def repo_and_file(part: str) -> tuple[str, str | None]:

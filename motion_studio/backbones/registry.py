@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motion_studio.backbones.hub import HUB_ID, INDEX, fetched_json, repo_and_file, why_not
+from motion_studio.backbones.hub import HUB_ID, INDEX, fetched_json, folder, repo_and_file, why_not
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.settings import GenerationSettings
 
@@ -250,7 +250,10 @@ def load(name: str, device: str = "cpu") -> Backbone:
     """
     spec = find(name)
     try:
-        return import_module(f"motion_studio.backbones.{spec.module}").load(spec, device)
+        # What is on this disk is loaded as a folder: diffusers would ask the Hub for the parts not used here.
+        here = folder(spec.repo, spec.revision, spec.parts)
+        source = spec if here is None else replace(spec, repo=str(here), revision=None)
+        return import_module(f"motion_studio.backbones.{spec.module}").load(source, device)
     except OSError as error:
         sources = [
             (spec.repo, spec.revision),
@@ -266,6 +269,8 @@ def _brought(name: str, repo: str) -> BaseSpec:
     if kind not in FAMILIES:
         raise SettingsError(f"{name} is a {kind}; supported are {', '.join(FAMILIES)}")
     like = BASES[FAMILIES[kind]]
+    if (index.get("transformer_2") or [None])[0] or index.get("expand_timesteps"):
+        raise SettingsError(f"{name} is a Wan 2.2; pipelines of Wan 2.1 are supported")
     denoiser = fetched_json(repo, f"{'transformer' if 'transformer' in index else 'unet'}/config.json")
     blocks = fetched_json(repo, "vae/config.json").get("block_out_channels")
     height, width = like.height, like.width

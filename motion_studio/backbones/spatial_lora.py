@@ -59,15 +59,16 @@ def spatial_lora(
     ]
     targets = [f"{name}.{part}" for name in spatial for part in ("to_q", "to_k", "to_v", "to_out.0")]
     config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets)
-    # peft draws from the global generator, which is not ours to move.
-    with lock, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        # Not the model's own add_adapter, which some have not.
-        inject_adapter_in_model(config, model, NAME)
-        lora = SpatialLora(model)
+    device = next(model.parameters()).device
     try:
+        # peft draws from the global generators, which are not ours to move.
+        with lock, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            # Not the model's own add_adapter, which some have not.
+            inject_adapter_in_model(config, model, NAME)
+            lora = SpatialLora(model)
         yield lora
-    finally:
+    finally:  # also where memory ran out half way
         with lock:
             recurse_remove_peft_layers(model)
-            del model.peft_config
+            model.__dict__.pop("peft_config", None)

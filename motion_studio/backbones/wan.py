@@ -177,11 +177,9 @@ class WanBackbone(Backbone):
 def load(spec: BaseSpec, device: str) -> WanBackbone:
     """The pipeline of `spec`: bfloat16 on CUDA, its autoencoder in float32 as its authors have it.
 
-    Raises SettingsError for a Wan 2.2 of two transformers or of a timestep a token.
+    OSError when its files cannot be had.
     """
     computed = torch.bfloat16 if device.startswith("cuda") else torch.float32
     how = {**loading(device), "dtype": {"default": computed, "vae": torch.float32}}
     pipe = WanPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
-    if pipe.transformer_2 is not None or pipe.config.expand_timesteps:
-        raise SettingsError(f"{spec.name} is a Wan 2.2; pipelines of Wan 2.1 are supported")
     return WanBackbone(spec, pipe, device)

@@ -38,7 +38,8 @@ class Background:
     def taken_out(self, site: SiteEmbedding) -> SiteEmbedding:
         """The embedding less its background, blurred; it must have values, with one picture for all frames.
 
-        With v the value embedding, w the weights and S the blur: S (v[p, n] - sum_m w[p, m] v[p, m]).
+        With v the value embedding, w the weights and S the blur: S (v[p, n] - sum_m w[p, m] v[p, m]). Where
+        no frame shows what is behind, the mean of what is seen elsewhere fills in for what w lacks.
         """
         space, time = site.space[0], site.time
         rank, frames, channels = time.shape

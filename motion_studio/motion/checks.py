@@ -99,7 +99,8 @@ class Points:
             isinstance(pair, list | tuple) and len(pair) == 2 for pair in value
         )
         if not pairs or not 1 <= len(value) <= self.most:
-            raise InputError(f"{name} must be a list of 1 to {self.most} points [x, y].")
+            given = f"{len(value)} points" if pairs else repr(value)[:80]
+            raise InputError(f"{name} must be a list of 1 to {self.most} points [x, y], not {given}.")
         check = Number()
         return tuple(
             (check(f"{name}[{n}].x", x), check(f"{name}[{n}].y", y)) for n, (x, y) in enumerate(value)

@@ -182,7 +182,9 @@ def _check_site(name: str, site: SiteEmbedding) -> None:
         _check_factors(name, site.qk, site.space, site.time, site.grid)
     for part in ("qk", "space", "time"):
         tensor = getattr(site, part)
-        if tensor is not None and not (tensor.is_floating_point() and bool(torch.isfinite(tensor).all())):
+        if tensor is not None and not tensor.is_floating_point():
+            raise MotionFileError(f"{name}.{part} is {tensor.dtype}, a kind of float is allowed.")
+        if tensor is not None and not bool(torch.isfinite(tensor).all()):
             raise MotionFileError(f"{name}.{part} holds values that are not finite numbers.")
 
 
@@ -205,7 +207,8 @@ def _check_curve(what: str, rows: list[list[float]] | None, frames: int, width: 
         return
     if len(rows) != frames or any(len(row) != width for row in rows):
         raise MotionFileError(
-            f"The {what} has {len(rows)} rows, {frames} rows of {width} numbers are allowed."
+            f"The {what} has {len(rows)} rows of {sorted({*map(len, rows)})} numbers, "
+            f"{frames} rows of {width} numbers are allowed."
         )
     if not torch.tensor(rows).isfinite().all():
         raise MotionFileError(f"The {what} holds values that are not finite numbers.")

@@ -107,7 +107,8 @@ def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> 
     motion = without_looks(motion, looks)
     if settings.motion_type == "camera":
         bare = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
-        motion = replace(motion, sites=bare)
+        # In version 1 queries and keys share their embedding with the values, which is no camera's.
+        motion = replace(motion, sites=bare).replace_info(version="v2")
     if settings.strength != 1:
         motion = Strength(settings.strength).apply(motion)
     return backbone.processors(motion, settings.frames or backbone.frames)

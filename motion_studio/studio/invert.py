@@ -51,7 +51,7 @@ def invert(
 
     A clip that has not the base's frames and size is fitted to them. `prompt` says what the clip shows;
     learning under shuffled looks takes none. Raises Cancelled within a step, SettingsError for an
-    unknown site.
+    unknown site, and where the loss is no number any more.
     """
     size = (backbone.frames, backbone.height, backbone.width)
     if (clip.num_frames, clip.height, clip.width) != size:
@@ -68,6 +68,11 @@ def invert(
             if stop is not None and stop.is_set():
                 break
             losses.append(learner.step())
+            if not math.isfinite(losses[-1]):
+                raise SettingsError(
+                    f"learning went astray at step {step}: the loss is {losses[-1]}; "
+                    f"learning_rate={settings.learning_rate:g} is too high for this clip or base"
+                )
             yield LossPoint(step, losses[-1])
             yield Progress(step, settings.steps, "Learning the motion")
             if settings.preview_every and step % settings.preview_every == 0:
@@ -114,6 +119,9 @@ class _Learner:
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
         self.lora_optimiser = torch.optim.Adam(lora.parameters, lr=LORA_RATE) if lora else None
+        # A mean over half a million numbers has gradients below what float16 holds, unless it is scaled.
+        half = backbone.dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(torch.device(backbone.device).type, enabled=half)
 
     def step(self) -> float:
         """One step of Adam over a batch of noise levels; the loss before it."""
@@ -127,8 +135,9 @@ class _Learner:
             at_rest = self.lora.on(False) if self.lora else nullcontext()
             with self.backbone.playing(self._played(order)), at_rest, self._checkpointed():
                 loss = self.loss(*self._predict(latents, self._carried(order)), self.generator)
-                loss.backward()
-            self.optimiser.step()
+                self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
             self.schedule.step()
         return float(loss.detach())
 
@@ -198,7 +207,7 @@ class _Learner:
             noise = shares.sqrt() * along + (1 - shares).sqrt() * noise
         noise = noise.to(latents)
         output = self.backbone.predict(process.noisy(clean, noise, t), t, self.text.expand(count, -1, -1))
-        return output, process.target(clean, noise, t)
+        return output.float(), process.target(clean, noise, t).float()
 
     def _learn_looks(self, latents: Tensor) -> None:
         """One step of the LoRA on a random frame by itself, where there is no motion to learn."""
@@ -206,8 +215,8 @@ class _Learner:
         with self.lora.on(True):
             output, target = self._predict(latents[:, :, frame : frame + 1])
             self.lora_optimiser.zero_grad()
-            torch.nn.functional.mse_loss(output, target).backward()
-            self.lora_optimiser.step()
+            self.scaler.scale(torch.nn.functional.mse_loss(output, target)).backward()
+            self.scaler.step(self.lora_optimiser)
 
 
 def _site_names(backbone: Backbone, settings: InversionSettings, maps: dict[str, Tensor]) -> list[str]:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from tiny import tiny_backbone, tiny_pipeline
 
-from motion_studio.backbones import registry, toybox
+from motion_studio.backbones import registry, spatial_lora, toybox
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
+from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import InputError, SettingsError
 
 
@@ -155,6 +156,46 @@ def test_local_sites_are_the_middle_one_and_those_above_it():
     columns[:, 0] = columns[:, -1] = 0.5
     maps = {"far": columns, "near": torch.eye(8), "even": torch.full((8, 8), 1 / 8)}
     assert local_sites(maps) == ["near", "even"]
+
+
+def test_a_lora_that_does_not_come_in_leaves_nothing_behind(backbone, monkeypatch):
+    names = [name for name, _ in backbone.unet.named_modules()]
+
+    def no_room(model):
+        raise torch.OutOfMemoryError("on purpose")
+
+    monkeypatch.setattr(spatial_lora, "SpatialLora", no_room)  # its layers are in the model by then
+    with pytest.raises(torch.OutOfMemoryError), backbone.spatial_lora(0):
+        pass
+    assert [name for name, _ in backbone.unet.named_modules()] == names
+    assert not hasattr(backbone.unet, "peft_config")
+
+
+def test_attention_maps_are_the_bare_models_while_a_clip_is_made(backbone):
+    latents, text = torch.randn(1, 4, 4, 8, 8), backbone.encode_text(["a"])
+    alone = attention_maps(backbone, latents, text, levels=(0.5,))
+    generator = torch.Generator().manual_seed(0)
+    live = LiveEmbedding(list(backbone.sites.values()), 4, "v2", 2, generator, "cpu", backbone.processor)
+    for site in live.sites.values():
+        site.qk.data.normal_(generator=generator)
+    inside, go = threading.Event(), threading.Event()
+
+    def making():
+        with backbone.playing(live):
+            inside.set()
+            go.wait(10)
+
+    maker = threading.Thread(target=making)
+    maker.start()
+    assert inside.wait(10)
+    found = []
+    learner = threading.Thread(target=lambda: found.append(attention_maps(backbone, latents, text, (0.5,))))
+    learner.start()
+    learner.join(0.3)  # it waits for its turn
+    go.set()
+    maker.join(10)
+    learner.join(10)
+    assert all(torch.equal(found[0][name], attention) for name, attention in alone.items())
 
 
 def test_a_lora_comes_and_goes_only_between_the_steps_of_others(backbone):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -169,6 +170,35 @@ def test_a_stopped_fetch_keeps_what_came(hub, files, monkeypatch, parts_kept):
     assert not list(
         (Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}").rglob("*.incomplete")
     )
+
+
+def test_a_fetch_that_is_dropped_ends_at_once(hub, files, monkeypatch):
+    monkeypatch.setattr(fetching, "LARGE", PADDING)
+    write, sent, whole = _Answer.say, threading.Event(), threading.Event()
+
+    def drip(self, body: bytes, *args: object) -> None:
+        if len(body) < PADDING or self.command != "GET":
+            return write(self, body, *args)
+        self.send_response(200)
+        for name, value in {"Content-Length": len(body), **args[1]}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        try:
+            for first in range(0, len(body), 2**14):
+                self.wfile.write(body[first : first + 2**14])
+                self.wfile.flush()
+                sent.set()
+                time.sleep(0.1)
+            whole.set()
+        except OSError:  # nobody listens any more
+            pass
+
+    monkeypatch.setattr(_Answer, "say", drip)
+    fetched = fetch(SPEC, threading.Event())
+    next(fetched)
+    assert sent.wait(20)
+    fetched.close()
+    assert not whole.is_set()
 
 
 def test_a_part_that_is_too_long_is_begun_anew(hub, files, monkeypatch):

@@ -164,7 +164,23 @@ def test_a_picture_model_with_the_motion_adapter(tmp_path, cache):
     assert not on_disk(SD15, None, BASES["animatediff"].parts)
     pipe.save_pretrained(cache(SD15))
     assert on_disk(SD15, None, BASES["animatediff"].parts)
-    assert load("animatediff").weights_hash == loaded.weights_hash
+    # As in the index of Stable Diffusion 1.5: parts that are not used here, and so not fetched.
+    index = cache(SD15) / "model_index.json"
+    named = json.loads(index.read_text()) | {
+        "feature_extractor": ["transformers", "CLIPImageProcessor"],
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+    }
+    index.write_text(json.dumps(named))
+    here = load("animatediff")
+    assert here.weights_hash == loaded.weights_hash
+    assert not any(isinstance(part, MotionAdapter) for part in here.pipe.components.values())
+
+
+def test_a_wan_of_two_transformers_is_refused_before_it_is_fetched(tmp_path):
+    index = {"_class_name": "WanPipeline", "transformer_2": ["diffusers", "WanTransformer3DModel"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(SettingsError, match="Wan 2.1 are supported"):
+        find(str(tmp_path))
 
 
 def test_animatelcm_has_its_lora_merged_in_and_samples_alike_twice(cache):

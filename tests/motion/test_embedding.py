@@ -79,7 +79,7 @@ BROKEN = {
     "empty grid": (site(grid=(0, 6)), "of at least 1 is allowed"),
     "NaN": (site(qk=torch.full((4, 3), torch.nan)), "qk holds values that are not finite"),
     "infinity": (site(time=torch.full((2, 4, 3), torch.inf)), "time holds values that are not finite"),
-    "whole numbers": (site(qk=torch.zeros(4, 3, dtype=torch.long)), "qk holds values that are not"),
+    "whole numbers": (site(qk=torch.zeros(4, 3, dtype=torch.long)), "qk is torch.int64"),
 }
 
 

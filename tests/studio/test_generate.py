@@ -252,6 +252,16 @@ def test_camera_plays_no_value_embedding(backbone, motion):
     assert all(processor.dense is not None for processor in played(backbone, settings(), motion).values())
 
 
+def test_camera_of_a_first_version_leaves_the_values_alone(backbone, motion):
+    sites = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
+    first = replace(motion, sites=sites).replace_info(version="v1")
+    whole, camera = (made(backbone, settings(motion_type=kind), first) for kind in ("hybrid", "camera"))
+    assert not torch.equal(whole, camera)
+    assert torch.equal(
+        camera, made(backbone, settings(motion_type="hybrid"), first.replace_info(version="v2"))
+    )
+
+
 def test_the_recipe_is_json(backbone, motion):
     written = json.loads(json.dumps(recipe(backbone, settings(), motion)))
     assert GenerationSettings.from_json(written["settings"]) == settings()

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
-from tiny import tiny_backbone
+from tiny import SPEC, tiny_backbone, tiny_pipeline
 
+from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import Cancelled, SettingsError
 from motion_studio.motion.embedding import MotionInfo
@@ -244,6 +245,29 @@ def test_a_replayed_clip_and_its_motion_are_read_in_the_same_order(backbone, cli
 def test_an_other_clip_is_fitted(backbone):
     motion = learnt(backbone, Clip(torch.rand(9, 3, 40, 50), 24.0), QUICK)
     assert motion.frames == 4
+
+
+def test_gradients_too_small_for_float16_are_learnt_from(clip):
+    grads = []
+    for kind in (torch.float32, torch.float16):
+        pipe = tiny_pipeline()
+        with torch.no_grad():
+            pipe.unet.conv_out.weight *= 1e-4  # at full size it is the mean over half a million numbers
+        backbone = AnimateDiffBackbone(SPEC, pipe.to(kind))
+        learner = module._Learner(backbone, clip, see(clip), QUICK, MotionInfo(), None)
+        learner.step()
+        grads.append(torch.cat([site.qk.grad.flatten() for site in learner.live.sites.values()]))
+    assert float(torch.cosine_similarity(*grads, dim=0)) > 0.99
+    assert float(grads[1].norm() / grads[0].norm()) == pytest.approx(1, abs=0.05)
+
+
+def test_learning_that_goes_astray_says_what_to_turn_down(clip):
+    backbone = tiny_backbone()
+    bias = backbone.unet.conv_out.bias
+    with pytest.raises(SettingsError, match="at step 1: .*learning_rate=0.05"):
+        with torch.no_grad():
+            bias.fill_(float("nan"))
+        learnt(backbone, clip, QUICK)
 
 
 def test_cancel_and_stop(backbone, clip):
