@@ -60,6 +60,9 @@ def test_a_motion_is_learnt_stopped_saved_and_played(opened, reload, studio):
     tab(page, "Invert")
     page.locator("#invert-clips [data-name=free]").click()
     expect(page.locator("#invert-trim .strip")).to_be_visible()
+    page.get_by_role("button", name="More settings").first.click()
+    page.get_by_label("number input for Steps").first.fill("300")  # so that it still learns after the reload
+    page.keyboard.press("Tab")
     page.locator("#invert-learn").click()
     expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
     reload(page)  # the job outlives the page, which takes it up again
@@ -72,7 +75,7 @@ def test_a_motion_is_learnt_stopped_saved_and_played(opened, reload, studio):
     card = page.locator("#generate-motions [data-name=a-free-way]")
     expect(card).to_have_attribute("aria-pressed", "true")
     entry = studio.library.entry("a-free-way")
-    assert entry.clip and 1 <= len(entry.info.losses) <= 40
+    assert entry.clip and 1 <= len(entry.info.losses) < 300
 
 
 def test_learning_is_cancelled_within_a_step(opened, studio):
