@@ -63,14 +63,14 @@ class Run:
         each = [held_out(kind, pairs // 3, skip) for kind in KINDS]
         self.sources = [scene for group in each for scene in group]
         self.asked = [other_looks(scene, skip + number) for number, scene in enumerate(self.sources)]
+        self.every = max(1, len(self.sources) // 6)  # so many pairs are one on the contact sheet
+        self.rows: list[dict] = []
+        self.clips, self.labels = [], []
 
     def kind(self, number: int) -> tuple[str, int]:
         """Return the kind of a pair's motion and the pair's index among the held-out scenes of it."""
         kind, index = divmod(number, len(self.sources) // len(KINDS))
         return list(KINDS)[kind], self.skip + index
-        self.every = max(1, len(self.sources) // 6)  # so many pairs are one on the contact sheet
-        self.rows: list[dict] = []
-        self.clips, self.labels = [], []
 
     def learn(self, name: str, number: int) -> tuple[Motion, float]:
         """Return a pair's motion under a preset, kept or learnt now, and the seconds that learning took."""

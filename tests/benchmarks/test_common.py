@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import common  # noqa: E402
+import quality  # noqa: E402
 
 from motion_studio.toybox.judge import judge  # noqa: E402
 from motion_studio.toybox.world import Ground, render  # noqa: E402
@@ -48,3 +49,17 @@ def test_what_moves_along_stripes_is_not_asked_about():
     assert not all(shown)
     still = common.held_out("object", 1)[0]
     assert common.shows_camera(still, replace(asked, ground=grounds[0]))
+
+
+def test_a_table_of_perfect_clips(tmp_path):
+    run = quality.Run(None, 6, tmp_path, skip=0)  # nothing is learnt or played here
+    for number in range(6):
+        run.keep(quality.EXACT, number, render(common.exact(run.sources[number], run.asked[number])))
+    assert len(run.clips) == len(run.labels) == 6
+    last = quality.table(run.rows).splitlines()[-1].split(" | ")
+    assert last[0] == "| exact rendering" and last[1:5] == ["1.00"] * 4 and last[7:9] == ["100%"] * 2
+    assert last[-2:] == ["–", "– |"]  # no seconds, since nothing was learnt
+    rows = [row | {"condition": "quick"} for row in run.rows]
+    kinds = [line.split(" | ")[1] for line in quality.by_kind(rows, ["quick"]).splitlines()[2:]]
+    assert kinds == list(common.KINDS)
+    assert quality.by_kind(rows, ["quick"]).splitlines()[2].split(" | ")[4] == "–"  # no camera moves
