@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from motion_studio.backbones.registry import BASES
-from motion_studio.cli.inputs import output
+from motion_studio.cli.inputs import output, sidecars
 from motion_studio.cli.output import show
 from motion_studio.errors import SettingsError
 from motion_studio.studio.embed_file import read_embed_file
@@ -36,9 +36,12 @@ def import_(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"--frames {frames}: at least 2 are needed")
     if arguments.rank < 1:
         raise SettingsError(f"--rank {arguments.rank}: at least 1 is needed")
+    stale = sidecars(out)
     motion, kept, moving = read_embed_file(arguments.file, grids, frames, arguments.rank, spec.name)
     title = arguments.title or out.stem
     motion = write_motion(out, motion.replace_info(fps=spec.fps, title=title), MAX_BYTES)
+    for path in stale:
+        path.unlink()
     result = {
         "motion": str(out),
         "hash": motion.hash(),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import datetime
+from pathlib import Path
 
 from motion_studio.cli.inputs import changed, keep_clip, output
 from motion_studio.cli.output import play, show
+from motion_studio.errors import InputError
 from motion_studio.settings import preset
 from motion_studio.studio.invert import invert as learn
 from motion_studio.studio.library import save_reference
@@ -18,10 +20,21 @@ from motion_studio.video.files import read_clip
 
 
 def invert(arguments: argparse.Namespace) -> None:
-    """Learn the motion of CLIP and write it, with the clip as a loop and a thumbnail beside it."""
+    """Learn the motion of CLIP and write it, with the clip as a loop and a thumbnail beside it.
+
+    A CLIP that is where the loop would be written stays as it is, the motion's clip as well as one's own.
+    """
     out = output(arguments.out, ".safetensors")
     beside = {"clip": out.with_suffix(".mp4"), "thumbnail": out.with_suffix(".webp")}
-    keep_clip(arguments.clip, *beside.values())
+    own = (
+        beside["clip"].is_file() and Path(arguments.clip).exists() and beside["clip"].samefile(arguments.clip)
+    )
+    keep_clip(arguments.clip, *([] if own else [beside["clip"]]), beside["thumbnail"])
+    if not own and not out.exists() and beside["clip"].exists():
+        raise InputError(
+            f"--out {out}: {beside['clip'].name} is there, and no motion's; it would be written over. "
+            "Give another name."
+        )
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)
@@ -34,10 +47,11 @@ def invert(arguments: argparse.Namespace) -> None:
     date = datetime.now().astimezone().isoformat(timespec="seconds")
     named = motion.replace_info(title=arguments.title or out.stem, notes=arguments.notes, date=date)
     motion = write_motion(out, named)
-    save_reference(out, reference)
+    if not own:
+        save_reference(out, reference)
     result = {
         "motion": str(out),
-        **{name: str(path) for name, path in beside.items()},
+        **{name: str(path) if path.exists() else None for name, path in beside.items()},
         "hash": motion.hash(),
         "base": motion.info.base,
         "frames": motion.frames,

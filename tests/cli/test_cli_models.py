@@ -208,9 +208,16 @@ def test_a_motion_that_is_written_over_leaves_videos_of_the_users_own(run, run_j
 
 def test_no_clip_is_written_over(run, refused):
     whole = Path("clip.mp4").read_bytes()
-    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "clip.safetensors")
+    Path("other.mp4").write_bytes(b"some other video")
+    refused("no motion's", "invert", "clip.mp4", *QUICK, "--out", "other.safetensors")
+    assert Path("other.mp4").read_bytes() == b"some other video"
+    Path("other.mp4").unlink()
     os.link("clip.mp4", "linked.mp4")
-    refused("over the clip clip.mp4", "invert", "clip.mp4", *QUICK, "--out", "linked.safetensors")
+    for name in ("clip", "linked"):  # it is the motion's clip from then on, and still the user's
+        assert run("invert", "clip.mp4", *QUICK, "--out", f"{name}.safetensors")[0] == 0
+        assert run("edit", f"{name}.safetensors", "--reverse", "--out", f"{name}.safetensors")[0] == 0
+        assert Path(f"{name}.mp4").read_bytes() == whole
+        Path(f"{name}.safetensors").unlink()
     Path("d").mkdir()
     for name in ("motion", "result", "reference-and-result"):
         Path(f"d/{name}.mp4").write_bytes(whole)
