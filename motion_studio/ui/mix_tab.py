@@ -112,7 +112,7 @@ class MixTab:
         opened = page.load(
             self._open,
             self.kept,
-            [self.shelf, self.timeline, self.prompt, self.seed, *faces],
+            [self.history, self.shelf, self.timeline, self.prompt, self.seed, *faces],
             show_progress="hidden",
         )
         shown = [self.player, self.render, self.download]
@@ -171,14 +171,15 @@ class MixTab:
         return gr.HTML(cards=cards), gr.HTML(value=mix_desk.only(desk, titles), titles=titles)
 
     def _open(self, kept: Any) -> tuple[Any, ...]:
-        """Updates of the shelf, the desk, the prompt and the faces, as this browser left them."""
+        """Updates of the history, the shelf, the desk and the faces, as this browser left them."""
         desk, prompt, seed = mix_desk.empty(self.spec.frames), self.spec.sample_prompt, 0
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
             found = mix_desk.only(kept["desk"], shelf.titles(self.library))
             if found["tracks"] and found["frames"] == self.spec.frames:
                 mix_desk.to_mix(found)  # raises for what a desk cannot be
                 desk, prompt, seed = found, str(kept["prompt"]), int(kept["seed"])
-        return *self.shelves(desk), prompt, seed, *self._faces(desk)
+        # What was left is where undoing begins.
+        return [desk], *self.shelves(desk), prompt, seed, *self._faces(desk)
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)

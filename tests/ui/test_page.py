@@ -23,6 +23,14 @@ def last(studio, kind: str) -> Job:
     return next(job for job in studio.jobs.list() if job.kind == kind)
 
 
+def settled(page: Page) -> None:
+    """Wait until the browser has kept the mixer's last change."""
+    before = None
+    while (now := page.evaluate("localStorage['motion-studio-mix']")) != before:
+        before = now
+        page.wait_for_timeout(2000)
+
+
 def test_the_first_video_is_two_clicks_away(opened, studio):
     page = opened()
     page.locator("#generate-motions [data-name=zigzag]").click()
@@ -168,13 +176,15 @@ def test_a_render_is_ended_by_no_knob_and_comes_back_on_the_mixer(opened, reload
         page.locator("#mix-turn svg").focus()
         page.keyboard.press("PageUp")
         expect(page.locator("#mix-turn output")).to_have_text("90°")
-        page.wait_for_timeout(1000)  # by then it has settled
+        settled(page)
     job = last(studio, "mix")
     assert job.wait(60) and job.state == "done"
     reload(page)  # the desk is there again
     tab(page, "Mix")
     expect(page.locator("#mix-timeline .row")).to_have_count(2)
     expect(page.locator("#mix-turn output")).to_have_text("90°")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("There is nothing to undo.")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
     prompt.fill("something else")
     tab(page, "Generate")
