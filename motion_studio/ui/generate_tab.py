@@ -115,7 +115,7 @@ class GenerateTab:
         with gr.Accordion(WORDS["recent"], open=False):
             self.recent = components.cards([], empty=WORDS["no_recent"], row=True)
         kinds = [".mp4", ".safetensors"]
-        self.drop = gr.File(label=WORDS["restore"], file_types=kinds, height=110, elem_id="restore")
+        self.drop = gr.File(label=WORDS["restore"], file_types=kinds, height=150, elem_id="restore")
 
     def wire(self, page: gr.Blocks, tabs: gr.Tabs, mix: MixTab) -> None:
         """Connect the widgets; a render of a mix comes back on the mixer."""
