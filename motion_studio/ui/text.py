@@ -144,7 +144,7 @@ GENERATE = {
     "no_reference": "This motion has no clip beside it.",
     "result_hint": "Choose a motion and press Generate.",
     "download": "Download the video",
-    "restore": "Drop a video made here to get its settings back, or a motion file to add it",
+    "restore": "A video made here, or a motion as a file",
     "recent": "Recent renders",
     "recent_gone": "This render is no longer there.",
     "no_recent": "What you make is kept here.",
