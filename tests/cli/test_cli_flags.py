@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_studio.backbones.registry import BASES
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_file import write_motion
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
-from tests.tiny import SPEC, tiny_backbone
+from tests.tiny import SPEC
 
 TINY = ("--base", "tiny", "--steps", "2")
 FLAGS = {
@@ -38,19 +37,14 @@ def square(way: float, frames: int = 8, size: int = 64) -> Clip:
 
 
 @pytest.fixture
-def tiny_base(tmp_path, monkeypatch):
-    """`--base tiny` in a folder with a motion of it, m.safetensors, and the motion's loop beside it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MOTION_STUDIO_DATA", str(tmp_path / "data"))
-    monkeypatch.setitem(BASES, "tiny", SPEC)
-    backbone = tiny_backbone()
-    monkeypatch.setattr("motion_studio.studio.manager.load", lambda name, device: backbone)
+def panned(tiny_base):
+    """A motion of the tiny base whose camera pans, m.safetensors, with a loop beside it."""
     draw, sites = torch.Generator().manual_seed(0), {}
-    for name, site in backbone.sites.items():
+    for name, site in tiny_base.sites.items():
         shapes = ((4, site.channels), (1, site.grid[0] * site.grid[1], 1), (1, 4, site.channels))
         sites[name] = SiteEmbedding(*(torch.randn(*shape, generator=draw) for shape in shapes), site.grid)
     info = MotionInfo(
-        base="tiny", base_hash=backbone.weights_hash, camera=[[0.1 * n, 0, 0, 0] for n in range(4)]
+        base="tiny", base_hash=tiny_base.weights_hash, camera=[[0.1 * n, 0, 0, 0] for n in range(4)]
     )
     write_motion("m.safetensors", Motion(sites, info))
     write_clip("m.mp4", square(0.4, SPEC.frames, SPEC.width))
@@ -66,7 +60,7 @@ def test_measure_says_how_large_the_result_is_by_the_reference(tmp_path, monkeyp
     assert len(figures["reference_path"]) == len(figures["result_path"]) == 8
 
 
-def test_every_flag_of_generate_is_in_the_recipe(tiny_base, run_json, refused):
+def test_every_flag_of_generate_is_in_the_recipe(panned, run_json, refused):
     given = [str(part) for flag, (_, value) in FLAGS.items() for part in (flag, value)]
     line = ["generate", "--prompt", "a ball", "--motion", "m.safetensors", *TINY, "--seed", "3", *given]
     settings = run_json(*line, "--out", "v.mp4")["recipe"]["settings"]
@@ -78,7 +72,7 @@ def test_every_flag_of_generate_is_in_the_recipe(tiny_base, run_json, refused):
         refused(flag, "generate", "--recipe", "v.mp4", flag, str(value), "--out", "w.mp4")
 
 
-def test_a_recipe_with_another_reference_is_refused(tiny_base, run, refused):
+def test_a_recipe_with_another_reference_is_refused(panned, run, refused):
     line = ["--prompt", "a ball", "--motion", "m.safetensors", *TINY, "--noise-prior", "0.5"]
     assert run("generate", *line, "--out", "v.mp4")[0] == 0
     write_clip("other.mp4", square(-0.4, SPEC.frames, SPEC.width))
