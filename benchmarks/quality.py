@@ -253,15 +253,15 @@ def measure(args: argparse.Namespace, run: Run) -> None:
         for condition, motion in zip(CONTROLS, controls, strict=True):
             run.play(condition, number, motion)
     cost = overhead(run.backbone, first[0])
-    results = {"base": args.base, "weights": run.backbone.weights_hash, "skip": args.skip, "overhead": cost}
-    results["rows"] = run.rows
+    weights = run.backbone.weights_hash
+    results = {"base": args.base, "weights": weights, "skip": args.skip, "overhead": cost, "rows": run.rows}
     costs = ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
     text = "\n\n".join([table(run.rows), by_kind(run.rows, args.presets), costs])
     order = sorted(range(len(run.labels)), key=lambda k: int(run.labels[k].split()[0]))  # a pair's together
-    shown = [run.clips[k] for k in order], [run.labels[k] for k in order]
-    save(args.out, "quality", results, text, *shown)
+    clips, labels = ([kept[k] for k in order] for kept in (run.clips, run.labels))
+    save(args.out, "quality", results, text, clips, labels)
     if args.publish:
-        shown = {"base": args.base, "weights": run.backbone.weights_hash, "pairs": len(run.sources)}
+        shown = {"base": args.base, "weights": weights, "pairs": len(run.sources)}
         shown["presets"] = published(run.rows, args.presets)
         FIGURES.write_text(json.dumps(shown, indent=1) + "\n")
 

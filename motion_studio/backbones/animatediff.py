@@ -32,13 +32,12 @@ def pipeline(spec: BaseSpec, device: str) -> AnimateDiffPipeline:
     """
     how, source = loading(device), spec.parts.get("motion_adapter")
     # Parts for pictures as prompts, which are not fetched: Stable Diffusion's index names one.
-    how |= {"feature_extractor": None, "image_encoder": None}
+    parts = {"feature_extractor": None, "image_encoder": None}
+    if source is not None:
+        parts["motion_adapter"] = MotionAdapter.from_pretrained(source, **how)
+    pipe = AnimateDiffPipeline.from_pretrained(spec.repo, revision=spec.revision, **parts, **how)
     if source is None:
-        return AnimateDiffPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
-    adapter = MotionAdapter.from_pretrained(source, **loading(device))
-    pipe = AnimateDiffPipeline.from_pretrained(
-        spec.repo, revision=spec.revision, motion_adapter=adapter, **how
-    )
+        return pipe
     pipe.register_modules(motion_adapter=None)  # its weights are in the UNet now
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, **ADAPTED)
     return pipe

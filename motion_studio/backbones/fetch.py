@@ -61,9 +61,10 @@ def _fetched(
         small = sum(info.file_size for info in missing if info.file_size < LARGE)
         steps.append((small, partial(snapshot_download, **source)))
     total = sum(size for size, _ in steps)
-    done, left = 0, threading.Event()
+    done = 0
     for size, step in steps:
         bars: list[tqdm] = []
+        left = threading.Event()
         with ThreadPoolExecutor(1) as pool:
             task = pool.submit(step, tqdm_class=_bar(bars, cancel, left))
             try:
@@ -73,7 +74,7 @@ def _fetched(
                 task.result()
             finally:
                 left.set()  # before the pool waits for its thread
-        done, left = done + size, threading.Event()
+        done += size
 
 
 def _large(repo: str, info: DryRunFileInfo, tqdm_class: type[tqdm]) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from motion_studio.backbones.registry import BASES
-from motion_studio.cli.inputs import output, sidecars
+from motion_studio.cli.inputs import output, write_over
 from motion_studio.cli.output import show
 from motion_studio.errors import SettingsError
 from motion_studio.studio.embed_file import read_embed_file
-from motion_studio.studio.motion_file import write_motion
 
 MAX_BYTES = 4 << 20
 """A file may be larger than those that are learnt here: many more sites and channels."""
@@ -36,12 +35,9 @@ def import_(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"--frames {frames}: at least 2 are needed")
     if arguments.rank < 1:
         raise SettingsError(f"--rank {arguments.rank}: at least 1 is needed")
-    stale = sidecars(out)
     motion, kept, moving = read_embed_file(arguments.file, grids, frames, arguments.rank, spec.name)
     title = arguments.title or out.stem
-    motion = write_motion(out, motion.replace_info(fps=spec.fps, title=title), MAX_BYTES)
-    for path in stale:
-        path.unlink()
+    motion, stale = write_over(out, motion.replace_info(fps=spec.fps, title=title), MAX_BYTES)
     result = {
         "motion": str(out),
         "hash": motion.hash(),
@@ -52,6 +48,7 @@ def import_(arguments: argparse.Namespace) -> None:
         "kept": round(kept, 6),
         "kept_moving": round(moving, 6),
         "bytes": out.stat().st_size,
+        "removed": [str(path) for path in stale],
     }
     show(
         arguments,

@@ -14,7 +14,7 @@ from motion_studio.motion.embedding import Motion
 from motion_studio.settings import Settings
 from motion_studio.studio.library import NAME, Library
 from motion_studio.studio.mix import Track
-from motion_studio.studio.motion_file import read_motion
+from motion_studio.studio.motion_file import read_motion, write_motion
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -91,6 +91,15 @@ def sidecars(out: Path) -> list[Path]:
         return [] if read_recipe(loop) else [loop, thumbnail]
     except ClipError:
         return []
+
+
+def write_over(out: Path, motion: Motion, *most: int) -> tuple[Motion, list[Path]]:
+    """Write a motion as `write_motion` does; returns it and what showed the one before it, now removed."""
+    stale = sidecars(out)
+    motion = write_motion(out, motion, *most)
+    for path in stale:
+        path.unlink()
+    return motion, stale
 
 
 def changed(settings: AnySettings, arguments: argparse.Namespace, **given: Any) -> AnySettings:

@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from motion_studio.cli.inputs import load_motion, output, sidecars, tracks
+from motion_studio.cli.inputs import load_motion, output, tracks, write_over
 from motion_studio.cli.output import show
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, compact, resampled
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.mix import Mix, build
 from motion_studio.studio.mix import edit as edited
-from motion_studio.studio.motion_file import read_motion, write_motion
+from motion_studio.studio.motion_file import read_motion
 
 
 def mix(arguments: argparse.Namespace) -> None:
@@ -54,10 +54,7 @@ def _write(arguments: argparse.Namespace, out: Path, motion: Motion) -> None:
     if arguments.compact is not None:
         motion, _ = compact(motion, arguments.compact)
     date = datetime.now().astimezone().isoformat(timespec="seconds")
-    stale = sidecars(out)
-    motion = write_motion(out, motion.replace_info(title=arguments.title or out.stem, date=date))
-    for path in stale:
-        path.unlink()
+    motion, stale = write_over(out, motion.replace_info(title=arguments.title or out.stem, date=date))
     last = motion.info.lineage[-1]["operation"] if motion.info.lineage else {}
     result = {
         "motion": str(out),

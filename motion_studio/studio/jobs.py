@@ -1,4 +1,4 @@
-"""Long work, a job of each lane at a time, in threads that no page owns: whoever reconnects finds it.
+"""Long work, a job of each lane at a time, in threads that no page owns: who comes back with its id finds it.
 
 A job's progress, losses, latest preview and result stay on the Job; a journal in SQLite remembers, over
 restarts, what ran and how it ended.

@@ -248,8 +248,8 @@ class GenerateTab:
             raise InputError(WORDS["wrong_base"].format(base=motion.info.base, own=self.spec.name))
         entry = self.library.save(motion, motion.info.title or pictures.title_of(Path(path)))
         gr.Info(WORDS["added"].format(title=work.one_line(entry.title)))
-        skipped = (gr.skip(),) * (4 + len(self.settings))
-        return gr.skip(), *skipped[:4], *self.play(entry.name), *skipped[4:]
+        before, after = (gr.skip(),) * 5, (gr.skip(),) * len(self.settings)  # tabs and mixer; settings
+        return *before, *self.play(entry.name), *after
 
     def _reopen(self, name: str) -> tuple[Any, ...]:
         path = shelf.render_path(self.library, name)

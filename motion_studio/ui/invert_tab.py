@@ -220,9 +220,8 @@ class InvertTab:
         done = job.result is not None
         name = source.title if source and done else gr.skip()
         learn = gr.Button(visible=not job.active and not done)
-        keep = gr.Button(
-            visible=job.active and not job.ending and bool(losses)
-        )  # of nothing, nothing is kept
+        learnt = bool(losses)  # of nothing, nothing is kept
+        keep = gr.Button(visible=job.active and not job.ending and learnt)
         return player, curve, learn, keep, gr.Column(visible=done), name
 
     def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:

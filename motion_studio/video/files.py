@@ -71,7 +71,10 @@ def write_clip(
     `scale` enlarges small pictures by a whole number, `how` says by what filter. An odd side grows by one
     pixel, since yuv420p has none. Written whole or not at all. Raises ClipError when it cannot be.
     """
-    text = None if recipe is None else json.dumps(recipe, separators=(",", ":"), allow_nan=False)
+    try:
+        text = None if recipe is None else json.dumps(recipe, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ClipError(f"the recipe cannot be written as JSON: {error}") from None
     if text is not None and len(text) > MAX_RECIPE_BYTES:
         raise ClipError(f"the recipe has {len(text)} bytes: at most {MAX_RECIPE_BYTES} go into a file")
     frames = _enlarged(to_bytes(clip.frames), scale or 1, how)
