@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, Site, injected
+from motion_studio.backbones.injection import LiveEmbedding, MotionProcessor, PartsProcessor, Site, injected
 from motion_studio.backbones.process import process_of
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.turns import TurnLock
@@ -24,7 +24,7 @@ from motion_studio.motion.noise import NoiseProcess
 if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
 
-Processors = dict[str, MotionProcessor]
+Processors = dict[str, MotionProcessor | PartsProcessor]
 KEPT_PROMPTS = 256
 
 
@@ -202,11 +202,12 @@ class Backbone(ABC):
         grids = {name: sites[name].grid for name, site in motion.sites.items() if site.rank}
         if frames != motion.frames or any(motion.sites[name].grid != grid for name, grid in grids.items()):
             motion = resampled(motion, frames, grids)
+        placed = motion.map(lambda tensor: tensor.to(self.device, torch.float32))
         return {
-            name: self.processor(
-                site.map(lambda part: part.to(self.device, torch.float32)), motion.info.version
-            )
-            for name, site in motion.sites.items()
+            name: PartsProcessor(site, motion.info.version, self.processor)
+            if site.others or site.heard is not None
+            else self.processor(site, motion.info.version)
+            for name, site in placed.sites.items()
         }
 
     def check(self, motion: Motion) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.motion.factors import weighted_sum
 
 SHORT = 64
 """Frames up to which plain matrix products beat the fused kernel on a processor (twice as fast backward)."""
 CUDA_ROWS = 65_535
 """Rows that CUDA's scaled dot-product attention takes at most."""
+APART = 2.0
+"""How much less frames see of each other, in logits, that hear different motions; measured on the toybox."""
 SPREAD = 0.1
 """Standard deviation of the random pictures that a value embedding starts with."""
 
@@ -36,20 +39,30 @@ class MotionProcessor:
 
     v2: softmax(W_q(F + qk) W_k(F + qk)ᵀ / √d) W_v(F + v); v1: qk in place of v (arXiv 2403.20193).
     A plain object, so that it stays out of the model's state dict. With `live` the factors are multiplied at
-    each call, so that gradients reach them; without, the dense v is made once.
+    each call, so that gradients reach them; without, the dense v is made once. With a `part` its output is
+    that of the part's frames.
     """
 
-    def __init__(self, embedding: SiteEmbedding, version: str, live: bool = False) -> None:
+    def __init__(
+        self, embedding: SiteEmbedding, version: str, live: bool = False, part: Part | None = None
+    ) -> None:
         self.embedding = embedding
         self.version = version
         self.dense = None if live else embedding.v()
+        self.part = part
 
     def __call__(self, attn: Any, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
         matched = hidden_states + self.embedding.qk.to(hidden_states.dtype)
-        query, key = attn.to_q(matched), attn.to_k(matched)
+        asking = matched if self.part is None else matched[:, self.part.frames]
+        query, key = attn.to_q(asking), attn.to_k(matched)
         value = attn.to_v(matched if self.version == "v1" else self._valued(hidden_states))
-        mixed = attention(query, key, value, attn.heads)
+        mixed = attention(query, key, value, attn.heads, None if self.part is None else self.part.nearness)
         return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+
+    @staticmethod
+    def by_frame(hidden_states: Tensor, _frames: int) -> Tensor:
+        """A view of the layer's features or its output with frames as the second dimension."""
+        return hidden_states
 
     @staticmethod
     def attention_map(attn: Any, hidden_states: Tensor, frames: int, *_args: Any, **_kwargs: Any) -> Tensor:
@@ -72,15 +85,61 @@ class MotionProcessor:
         return (by_place + v.to(hidden.dtype)).view_as(hidden)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Multi-head self-attention over the second dimension of (rows, N, C) tensors."""
+@dataclass(frozen=True)
+class Part:
+    """Frames that hear the same: their indices (n,), and what is added to the logits of each frame's keys."""
+
+    frames: Tensor
+    nearness: Tensor
+
+
+class PartsProcessor:
+    """Temporal self-attention of which frames hear different embeddings: each part by a processor of its own.
+
+    Frame m attends as if all that it hears, sum_k heard_k[m] M_k, was added to every frame. Of frames n that
+    hear something else it sees less: `APART` sum_k |heard_k[m] - heard_k[n]| / 2 is taken from their logits.
+    """
+
+    def __init__(self, embedding: SiteEmbedding, version: str, kind: type[MotionProcessor]) -> None:
+        self.kind, self.total = kind, len(embedding.qk)
+        whole = embedding.qk.new_ones(self.total)
+        curves = [whole if voice.heard is None else voice.heard for voice in embedding.voices]
+        curves = torch.stack(curves)
+        levels, which = curves.unique(dim=1, return_inverse=True)
+        self.processors = []
+        for group, level in enumerate(levels.T):
+            terms = zip(embedding.voices, level, strict=True)
+            heard = weighted_sum([(replace(voice, heard=None), gain * whole) for voice, gain in terms])
+            nearness = -APART * (curves - level[:, None]).abs().sum(0) / 2
+            part = Part((which == group).nonzero()[:, 0], nearness)
+            self.processors.append(kind(heard, version, live=True, part=part))
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        output = torch.empty_like(hidden_states)
+        by_frame = self.kind.by_frame(output, self.total)
+        for processor in self.processors:
+            frames = processor.part.frames
+            part = processor(attn, hidden_states, *args, **kwargs)
+            by_frame[:, frames] = self.kind.by_frame(part, len(frames)).to(output)
+        return output
+
+
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, nearness: Tensor | None = None
+) -> Tensor:
+    """Multi-head self-attention over the second dimension of (rows, N, C) tensors.
+
+    `nearness`, a number a key, is added to its logits.
+    """
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
-    if query.device.type == "cpu" and query.shape[2] <= SHORT:
-        weights = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
+    near = None if nearness is None else nearness.to(query).expand(1, 1, query.shape[2], -1)
+    if query.device.type == "cpu" and key.shape[2] <= SHORT:
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        weights = (logits if near is None else logits + near).softmax(-1)
         mixed = weights @ value
     else:
         parts = zip(query.split(CUDA_ROWS), key.split(CUDA_ROWS), value.split(CUDA_ROWS), strict=True)
-        mixed = torch.cat([scaled_dot_product_attention(*part) for part in parts])
+        mixed = torch.cat([scaled_dot_product_attention(*part, attn_mask=near) for part in parts])
     return mixed.transpose(1, 2).flatten(2)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from motion_studio.backbones.base import Backbone
-from motion_studio.backbones.injection import MotionProcessor, Site, attention
+from motion_studio.backbones.injection import MotionProcessor, Part, Site, attention
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
 from motion_studio.backbones.unet import loading
@@ -32,9 +32,11 @@ class WanProcessor(MotionProcessor):
     and keys are normalised and turned by their places (RoPE, Su et al., arXiv 2104.09864) as ever.
     """
 
-    def __init__(self, embedding: SiteEmbedding, version: str, live: bool = False) -> None:
+    def __init__(
+        self, embedding: SiteEmbedding, version: str, live: bool = False, part: Part | None = None
+    ) -> None:
         # Dense, v has 50 million numbers a site at full size: it is always made anew from its factors.
-        super().__init__(embedding, version, live=True)
+        super().__init__(embedding, version, live=True, part=part)
 
     def __call__(
         self,
@@ -45,12 +47,20 @@ class WanProcessor(MotionProcessor):
         rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         qk = self.embedding.qk.to(hidden_states.dtype)
-        by_frame = hidden_states.unflatten(1, (len(qk), -1))
+        by_frame = self.by_frame(hidden_states, len(qk))
         matched = (by_frame + qk[:, None]).flatten(1, 2)
-        query, key = _query_and_key(attn, matched, rotary_emb)
+        query, key = (both.flatten(2) for both in _query_and_key(attn, matched, rotary_emb))
         value = attn.to_v(matched if self.version == "v1" else self._valued(hidden_states))
-        mixed = attention(query.flatten(2), key.flatten(2), value, attn.heads)
+        nearness = None
+        if self.part is not None:
+            query = self.by_frame(query, len(qk))[:, self.part.frames].flatten(1, 2)
+            nearness = self.part.nearness.repeat_interleave(by_frame.shape[2])
+        mixed = attention(query, key, value, attn.heads, nearness)
         return attn.to_out[1](attn.to_out[0](mixed))
+
+    @staticmethod
+    def by_frame(hidden_states: Tensor, frames: int) -> Tensor:
+        return hidden_states.unflatten(1, (frames, -1))
 
     def _valued(self, hidden: Tensor) -> Tensor:
         v = self.embedding.v()

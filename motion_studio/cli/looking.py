@@ -51,6 +51,7 @@ def inspect(arguments: argparse.Namespace) -> None:
                 "channels": site.qk.shape[1],
                 "grid": site.grid,
                 "rank": site.rank,
+                "parts": len(site.voices),
                 "space": None if site.space is None else list(site.space.shape),
             }
             for name, site in motion.sites.items()

@@ -13,7 +13,14 @@ from torch import Tensor
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.checks import Number, Whole
 from motion_studio.motion.embedding import Motion, SiteEmbedding
-from motion_studio.motion.factors import compacted, interpolation, silenced, through_time, weighted_sum
+from motion_studio.motion.factors import (
+    compacted,
+    each_voice,
+    heard_by,
+    interpolation,
+    through_time,
+    weighted_sum,
+)
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
@@ -126,7 +133,7 @@ def resampled(
     matrix = interpolation(torch.linspace(0, motion.frames - 1, frames, dtype=torch.float64), motion.frames)
     sites = {}
     for name, site in motion.sites.items():
-        site = site if frames == motion.frames else through_time(site, matrix)
+        site = site if frames == motion.frames else through_time(site, matrix, hearing=matrix)
         sites[name] = _regridded(site, grids[name]) if name in grids else site
     rows = {
         what: None if curve is None else (matrix @ curve).tolist()
@@ -139,6 +146,8 @@ def resampled(
 
 def compact(motion: Motion, rank: int) -> tuple[Motion, float]:
     """The nearest motion of at most `rank` pictures a site, the same at every frame, and the energy it kept.
+
+    Of embeddings that are heard by different frames, each is brought to that rank.
 
     The energy is the share, 0 to 1, of the sum of squares of all v (1 without one). Raises InputError for a
     rank below 1.
@@ -158,7 +167,7 @@ def _sum(
     parents: Sequence[Motion],
     parts: bool = False,
 ) -> Motion:
-    """The sum; with `parts` each motion is one of a part of the frames and silent in the others (`Fade`)."""
+    """The sum; with `parts` the weights are by how much each frame hears each motion (`Fade`)."""
     first = motions[0]
     for other in motions[1:]:
         _check_fit(first, other)
@@ -167,7 +176,7 @@ def _sum(
     for name in names:
         terms = [(m.sites[name], w) for m, w in zip(motions, weights, strict=True) if name in m.sites]
         if parts:
-            terms = [(silenced(site, weight), torch.ones_like(weight)) for site, weight in terms]
+            terms = [(heard_by(site, weight), torch.ones_like(weight)) for site, weight in terms]
         sites[name] = weighted_sum(terms)
     lineage: list[dict[str, Any]] = []
     for parent in parents:
@@ -236,6 +245,7 @@ def _shape(site: SiteEmbedding) -> tuple[int, tuple[int, int] | None]:
     return site.qk.shape[1], site.grid if site.rank else None
 
 
+@each_voice
 def _regridded(site: SiteEmbedding, grid: tuple[int, int]) -> SiteEmbedding:
     if len(grid) != 2 or min(grid) < 1:
         raise InputError(f"A grid is {grid}, (height, width) of at least 1 is allowed.")

@@ -4,6 +4,9 @@ A value embedding is kept as two factors, a few pictures over the places and wha
 at each frame: v[p, n, c] = sum_r space[n, p, r] time[r, n, c]. A motion as it is learnt has the same pictures
 at every frame (`space` of first dimension 1). An operation that moves them differently at each frame gives
 `space` a first dimension of N: still exact, and hundreds of times smaller than a dense v.
+
+What plays in a part of the frames alone is not added to those frames: temporal attention hands what is added
+to one frame on to all. It is heard there: frame m attends as if it was added to all, and others do not.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from torch import Tensor
 
 from motion_studio.errors import MotionFileError
 
+MAX_VOICES = 64
+"""Embeddings of one layer beside each other, at most."""
 Looks = Literal["raw", "centre", "difference", "background"]
 
 
@@ -28,20 +33,36 @@ class SiteEmbedding:
 
     `qk` (N, C) goes to queries and keys. `space` (1 or N, P, r), places row by row, and `time` (r, N, C) make
     up what goes to the values; both are None where there is none. `grid` is (h, w).
+
+    `heard` (N,) is how strongly each frame hears it, None: all of them wholly. `others` are embeddings of the
+    same layer beside it, without others of their own: frame m attends as if the sum of all, each times its
+    heard[m], was added to every frame.
     """
 
     qk: Tensor
     space: Tensor | None = None
     time: Tensor | None = None
     grid: tuple[int, int] | None = None
+    heard: Tensor | None = None
+    others: tuple[SiteEmbedding, ...] = ()
+
+    @property
+    def voices(self) -> tuple[SiteEmbedding, ...]:
+        """Itself alone, and the others."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
+
+    def each(self, function: Callable[[SiteEmbedding], SiteEmbedding]) -> SiteEmbedding:
+        """The embedding with `function` applied to each of its voices."""
+        first, *others = map(function, self.voices)
+        return replace(first, others=tuple(others))
 
     @property
     def rank(self) -> int:
-        """The number r of pictures in the value embedding; 0 without one."""
-        return 0 if self.time is None else self.time.shape[0]
+        """The number r of pictures in its value embedding, or the largest of the others'; 0 without one."""
+        return max(0 if voice.time is None else voice.time.shape[0] for voice in self.voices)
 
     def v(self) -> Tensor | None:
-        """The dense value embedding (P, N, C)."""
+        """The dense value embedding (P, N, C), that of the others not counted."""
         if self.space is None or self.time is None:
             return None
         if self.space.shape[0] == 1:
@@ -50,8 +71,16 @@ class SiteEmbedding:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> SiteEmbedding:
         """The same embedding with `function` applied to each of its tensors (a move, a cast, a copy)."""
-        space, time = (None if part is None else function(part) for part in (self.space, self.time))
-        return replace(self, qk=function(self.qk), space=space, time=time)
+
+        def mapped(voice: SiteEmbedding) -> SiteEmbedding:
+            return replace(voice, **{part: function(tensor) for part, tensor in voice.tensors().items()})
+
+        return self.each(mapped)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by their names, those of the others not counted."""
+        parts = {part: getattr(self, part) for part in ("qk", "space", "time", "heard")}
+        return {part: tensor for part, tensor in parts.items() if tensor is not None}
 
 
 @dataclass(frozen=True)
@@ -103,7 +132,7 @@ class Motion:
         if not self.sites:
             raise MotionFileError("The motion has no site; it needs at least one.")
         for name, site in self.sites.items():
-            _check_site(name, site)
+            _check_voices(name, site)
         frames = {name: len(site.qk) for name, site in self.sites.items()}
         if len(set(frames.values())) > 1:
             raise MotionFileError(f"Sites of one motion need the same number of frames, they have {frames}.")
@@ -143,9 +172,8 @@ class Motion:
     def _hash(self) -> str:
         digest = hashlib.sha256()
         for name, site in sorted(self.sites.items()):
-            for part in ("qk", "space", "time"):
-                tensor = getattr(site, part)
-                if tensor is not None:
+            for voice in site.voices:
+                for part, tensor in voice.tensors().items():
                     digest.update(f"{name}.{part}{tuple(tensor.shape)}".encode())
                     digest.update(tensor.detach().cpu().float().contiguous().numpy().data)
         return digest.hexdigest()
@@ -168,6 +196,17 @@ class Motion:
         return replace(self, sites={name: site.map(function) for name, site in self.sites.items()})
 
 
+def _check_voices(name: str, site: SiteEmbedding) -> None:
+    if len(site.voices) > MAX_VOICES:
+        raise MotionFileError(
+            f"{name} has {len(site.voices)} parts that different frames hear, {MAX_VOICES} are allowed."
+        )
+    for voice in site.voices:
+        _check_site(name, voice)
+        if voice.qk.shape != site.qk.shape or voice.others:
+            raise MotionFileError(f"{name} has others beside it that do not fit, or have others themselves.")
+
+
 def _check_site(name: str, site: SiteEmbedding) -> None:
     if site.qk.ndim != 2 or 0 in site.qk.shape:
         raise MotionFileError(f"{name}.qk has shape {tuple(site.qk.shape)}, (frames, channels) is allowed.")
@@ -180,11 +219,14 @@ def _check_site(name: str, site: SiteEmbedding) -> None:
         raise MotionFileError(f"{name} has the grid {site.grid}, (height, width) of at least 1 is allowed.")
     if site.space is not None and site.time is not None:
         _check_factors(name, site.qk, site.space, site.time, site.grid)
-    for part in ("qk", "space", "time"):
-        tensor = getattr(site, part)
-        if tensor is not None and not tensor.is_floating_point():
+    if site.heard is not None and site.heard.shape != site.qk.shape[:1]:
+        raise MotionFileError(
+            f"{name}.heard has shape {tuple(site.heard.shape)}, ({len(site.qk)},) is allowed."
+        )
+    for part, tensor in site.tensors().items():
+        if not tensor.is_floating_point():
             raise MotionFileError(f"{name}.{part} is {tensor.dtype}, a kind of float is allowed.")
-        if tensor is not None and not bool(torch.isfinite(tensor).all()):
+        if not bool(torch.isfinite(tensor).all()):
             raise MotionFileError(f"{name}.{part} holds values that are not finite numbers.")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,13 +32,30 @@ def stretched(curve: Tensor, frames: int) -> Tensor:
     return interpolation(positions, len(curve)).to(curve) @ curve
 
 
-def through_time(site: SiteEmbedding, matrix: Tensor, qk: bool = True) -> SiteEmbedding:
+def each_voice(function: Callable[..., SiteEmbedding]) -> Callable[..., SiteEmbedding]:
+    """A function of an embedding without others, for one with others, too."""
+
+    @wraps(function)
+    def wrapped(site: SiteEmbedding, *args: Any, **kwargs: Any) -> SiteEmbedding:
+        return site.each(lambda voice: function(voice, *args, **kwargs))
+
+    return wrapped
+
+
+@each_voice
+def through_time(
+    site: SiteEmbedding, matrix: Tensor, qk: bool = True, hearing: Tensor | None = None
+) -> SiteEmbedding:
     """Frames mixed by a matrix T (N', N): v'[p, m, c] = sum_n T[m, n] v[p, n, c], and the same for qk.
+
+    How strongly they hear goes through a matrix of its own, `hearing` (N', N); None leaves it as it is.
 
     Where `space` is the same at every frame only `time` changes. Else the rank grows by the largest number of
     frames that one new frame is made of: 1 for a selection, 2 for a resampling between frames.
     """
     matrix = matrix.to(site.qk)
+    if hearing is not None and site.heard is not None:
+        site = replace(site, heard=hearing.to(site.heard) @ site.heard)
     new_qk = matrix @ site.qk if qk else site.qk
     if site.space is None or site.time is None:
         return replace(site, qk=new_qk)
@@ -50,6 +69,7 @@ def through_time(site: SiteEmbedding, matrix: Tensor, qk: bool = True) -> SiteEm
     return replace(site, qk=new_qk, space=space, time=time)
 
 
+@each_voice
 def through_place(site: SiteEmbedding, affine: Tensor, aspect: float) -> SiteEmbedding:
     """`space` as pictures moved by affine maps (1 or N, 2, 3) of points, fractions of the width, y down.
 
@@ -101,13 +121,45 @@ def _taps(position: Tensor, cells: int) -> tuple[Tensor, Tensor]:
     return cell, torch.stack(weights)
 
 
+@each_voice
 def through_mask(site: SiteEmbedding, mask: Tensor) -> SiteEmbedding:
     """`space` weighted place by place with `mask` (P,)."""
     return site if site.space is None else replace(site, space=site.space * mask.to(site.space)[:, None])
 
 
+@each_voice
+def heard_by(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
+    """The embedding heard with `weight` (N,), a frame each, of what it was heard with."""
+    heard = weight.to(site.qk) if site.heard is None else weight.to(site.heard) * site.heard
+    return replace(site, heard=None if (heard == 1).all() else heard)
+
+
 def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding:
-    """The sum of embeddings of one site, each with a weight a frame (N,); their ranks add up, exactly."""
+    """The sum of embeddings of one site, each times a weight a frame (N,); their ranks add up, exactly.
+
+    Those that the same frames hear become one; the rest stay beside each other, less what none hears.
+    """
+    alike: list[list[tuple[SiteEmbedding, Tensor]]] = []
+    for site, weight in terms:
+        for voice in site.voices:
+            for group in alike:
+                if _heard_alike(group[0][0], voice):
+                    group.append((voice, weight))
+                    break
+            else:
+                alike.append([(voice, weight)])
+    loud = [group for group in alike if group[0][0].heard is None or group[0][0].heard.any()]
+    first, *others = (_sum_alike(group) for group in loud or alike[:1])
+    return replace(first, others=tuple(others))
+
+
+def _heard_alike(one: SiteEmbedding, other: SiteEmbedding) -> bool:
+    if one.heard is None or other.heard is None:
+        return one.heard is other.heard
+    return torch.equal(one.heard, other.heard)
+
+
+def _sum_alike(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding:
     terms = [(site, weight.to(site.qk)[:, None]) for site, weight in terms]
     qk = torch.stack([weight * site.qk for site, weight in terms]).sum(0)
     valued = [
@@ -120,39 +172,23 @@ def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding
     first = max(len(space) for space, _ in valued)
     space = torch.cat([space.expand(first, -1, -1) for space, _ in valued], dim=2)
     grid = next(site.grid for site, _ in terms if site.space is not None)
-    return SiteEmbedding(qk, space, torch.cat([time for _, time in valued]), grid)
-
-
-TAKEN_BACK = 0.5
-"""How much of the mean of what is heard is taken back where it is silent; measured on the toybox."""
-
-
-def silenced(site: SiteEmbedding, weight: Tensor) -> SiteEmbedding:
-    """The embedding heard with `weight` w (N,), 0 to 1: v' = w v - t (1 - w) mean(w v), t = `TAKEN_BACK`.
-
-    Temporal attention hands a share of every frame's values to all frames, so that what is heard in some goes
-    on in the others; there a part of its mean over frames is taken back. Where `space` differs from frame to
-    frame the rank grows by that of this mean.
-    """
-    heard = weighted_sum([(site, weight)])
-    if heard.space is None or heard.time is None or (weight == 1).all():
-        return heard
-    rest = TAKEN_BACK * (1 - weight).to(site.qk)[:, None]
-    if len(heard.space) == 1:
-        return replace(heard, time=heard.time - rest * heard.time.mean(1, keepdim=True))
-    mean = torch.einsum("npr,rnc->pc", heard.space, heard.time) / len(heard.space)
-    left, sizes, right = torch.linalg.svd(mean, full_matrices=False)
-    kept = int((sizes > 1e-6 * sizes[:1]).sum())  # a sum of many pictures, but not of so many different ones
-    pictures = (left[:, :kept] * sizes[:kept]).expand(len(heard.space), -1, -1)
-    taken = -rest * right[:kept, None]
-    return replace(heard, space=torch.cat([heard.space, pictures], 2), time=torch.cat([heard.time, taken]))
+    time = torch.cat([time for _, time in valued])
+    return SiteEmbedding(qk, space, time, grid, terms[0][0].heard)
 
 
 def compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:
     """The best embedding of at most `rank`, one `space` for all frames; also the energy kept and the whole.
 
-    It is the truncated SVD of v as a (P, N·C) matrix, taken through the factors so that v is never built.
+    It is the truncated SVD of v as a (P, N·C) matrix, taken through the factors so that v is never built; of
+    each voice its own.
     """
+    parts = [_compacted(voice, rank) for voice in site.voices]
+    (first, _, _), *others = parts
+    site = replace(first, others=tuple(part[0] for part in others))
+    return site, sum(part[1] for part in parts), sum(part[2] for part in parts)
+
+
+def _compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:
     if site.space is None or site.time is None:
         return site, 0.0, 0.0
     frames, places, old = site.space.shape

@@ -52,7 +52,7 @@ def _without_background(motion: Motion, centred: dict[str, SiteEmbedding]) -> di
     sites = dict(centred)
     for name, site in motion.sites.items():
         ground = grounds.get(site.grid)
-        if ground is not None and ground.shown.any() and site.rank and len(site.space) == 1:
+        if ground and ground.shown.any() and site.rank and not site.others and len(site.space) == 1:
             taken = ground.taken_out(site)
             heard = torch.full((motion.frames,), share)
             sites[name] = taken if share == 1 else weighted_sum([(centred[name], 1 - heard), (taken, heard)])

@@ -72,25 +72,22 @@ class TimeOperation(Operation):
     def matrix(self, frames: int) -> Tensor:
         """The operation as a matrix T (new frames, frames): v'[:, m] = sum_n T[m, n] v[:, n].
 
-        So it acts on `qk` and on strengths in any case, on v where `through` is not an operation's own.
+        So it acts on v, on `qk` and on strengths. How strongly a frame hears (`SiteEmbedding.heard`) is read
+        at its position too, and not scaled.
         """
         positions = self.positions(frames)
         return self.gain(len(positions))[:, None] * interpolation(positions, frames)
 
-    def through(self, site: SiteEmbedding, matrix: Tensor) -> SiteEmbedding:
-        """One site's embedding after the operation, whose matrix is given."""
-        return through_time(site, matrix)
-
     def apply(self, motion: Motion) -> Motion:
-        matrix = self.matrix(motion.frames)
-        sites = {name: self.through(site, matrix) for name, site in motion.sites.items()}
+        matrix, positions = self.matrix(motion.frames), self.positions(motion.frames)
+        hearing = interpolation(positions, motion.frames)
+        sites = {name: through_time(site, matrix, hearing=hearing) for name, site in motion.sites.items()}
         path = motion.path()
         camera = motion.camera()
-        positions = self.positions(motion.frames)
         if not (self.gain(len(positions)) > 0).any():
             camera = None  # a motion that is silent or turned against itself carries no noise along either
         if camera is not None:
-            camera = interpolation(positions, motion.frames) @ camera
+            camera = hearing @ camera
             camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
         return self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from motion_studio.errors import InputError
 from motion_studio.motion.checks import Choice, Flag, Number, Values, Whole, parameter
-from motion_studio.motion.embedding import SiteEmbedding
-from motion_studio.motion.factors import silenced
+from motion_studio.motion.embedding import Motion
+from motion_studio.motion.factors import heard_by
 from motion_studio.motion.operation import TimeOperation, require_frames
 
 
@@ -123,9 +123,10 @@ class Trim(TimeOperation):
 
 @dataclass(frozen=True)
 class Fade(TimeOperation):
-    """Fading in and out, and silent outside of a part. Two fades that overlap by their length add up to 1.
+    """Fading in and out, and heard in a part of the frames only. Overlapping by its length, two add up to 1.
 
-    Where it is silent it also takes back what temporal attention would carry there (`factors.silenced`).
+    It does not scale what the motion adds to frames, but by how much each of them hears all of it: nothing of
+    it goes on, through temporal attention, in frames that do not, and in those that do it is whole.
     """
 
     op: ClassVar[str] = "fade"
@@ -141,8 +142,12 @@ class Fade(TimeOperation):
         fading_in = ramp(frames, self.start, self.in_frames)
         return fading_in * (1 - ramp(frames, end - self.out_frames, self.out_frames))
 
-    def through(self, site: SiteEmbedding, matrix: Tensor) -> SiteEmbedding:
-        return silenced(site, matrix.diagonal())
+    def apply(self, motion: Motion) -> Motion:
+        gain, camera = self.gain(motion.frames), motion.camera()
+        sites = {name: heard_by(site, gain) for name, site in motion.sites.items()}
+        if camera is not None:  # it rests where it is not heard
+            camera = torch.cat([camera[:1], camera[:1] + (gain[1:, None] * camera.diff(dim=0)).cumsum(0)])
+        return self._derived(motion, sites, motion.path(), camera)
 
 
 def ramp(frames: int, start: float, length: float) -> Tensor:

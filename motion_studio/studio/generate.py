@@ -106,7 +106,10 @@ def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> 
     looks = backbone.default_looks if settings.looks == "auto" else settings.looks
     motion = without_looks(motion, looks)
     if settings.motion_type == "camera":
-        bare = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
+        bare = {
+            name: site.each(lambda voice: replace(voice, space=None, time=None))
+            for name, site in motion.sites.items()
+        }
         # In version 1 queries and keys share their embedding with the values, which is no camera's.
         motion = replace(motion, sites=bare).replace_info(version="v2")
     if settings.strength != 1:

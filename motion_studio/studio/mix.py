@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import torch
@@ -149,11 +148,9 @@ def build(mix: Mix, load: Load) -> Motion:
             motion = _apply(without_looks(motion, "background") if apart else motion, steps)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
-            later, part = _window(track)
-            motion = _apply(motion, later)
+            motion = _apply(motion, _window(track))
             if shift is not None:
                 motion = _shifted(motion, shift, mix.together == "sum" and track.weight < 0)
-            motion = _apply(motion, part)  # last: what it takes back elsewhere lies where it was moved to
             if terms:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, gain))
@@ -188,22 +185,21 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
     frames = mix.frames
     shown: list[dict[str, Any]] = []
     terms: list[tuple[Tensor, Tensor]] = []
-    cameras: list[tuple[Tensor | None, float]] = []
+    cameras: list[tuple[Tensor | None, Tensor]] = []
     for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
         with _naming(number, track.motion):
             motion = _outline(load(track.motion))
             heard = torch.ones(motion.frames)
             for step in steps:
-                heard = step.apply_strength(heard)
-            motion = _apply(motion, steps)
+                motion, heard = _unfaded(step, motion), step.apply_strength(heard)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
             heard = stretched(heard[:, None], frames)[:, 0]
-            for step in chain(*_window(track)):
-                motion, heard = step.apply(motion), step.apply_strength(heard)
+            for step in _window(track):
+                motion, heard = _unfaded(step, motion), step.apply_strength(heard)
         path, weight = motion.path(), heard * track.weight
         shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
-        cameras.append((motion.camera(), track.weight))
+        cameras.append((motion.camera(), weight))
         if path is not None:
             terms.append((path, weight))
     way = _points(blend_path(terms, mix.law)) if terms else None
@@ -266,11 +262,16 @@ def _operations(mix: Mix) -> list[list[Operation]]:
     return steps
 
 
-def _window(track: Track) -> tuple[list[Operation], list[Operation]]:
+def _window(track: Track) -> list[Operation]:
     """What makes a track begin later, and what makes it heard in a part of the frames only."""
-    later: list[Operation] = [Delay(track.start)] if track.start else []
     fade = Fade(track.fade_in, track.fade_out, track.start, track.length)
-    return later, [fade] if track.windowed else []
+    later: list[Operation] = [Delay(track.start)] if track.start else []
+    return [*later, fade] if track.windowed else []
+
+
+def _unfaded(step: Operation, motion: Motion) -> Motion:
+    """The motion after a step; a fade does nothing, since curves are summed with weights that have it."""
+    return motion if isinstance(step, Fade) else step.apply(motion)
 
 
 def _apply(motion: Motion, steps: Sequence[Operation]) -> Motion:

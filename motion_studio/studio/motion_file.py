@@ -1,7 +1,9 @@
 """A motion as one `.safetensors` file: strict to read, atomic to write, the same bytes for the same motion.
 
-Tensors are `SITE.qk`, `SITE.v.space` (P, r) or (N, P, r) and `SITE.v.time` (r, N, C). The header holds the
-ModelSpec 1.0.1 fields and, as JSON texts under `motion.*`, what the studio knows of the motion.
+Tensors are `SITE.qk`, `SITE.v.space` (P, r) or (N, P, r) and `SITE.v.time` (r, N, C), and of a motion that a
+part of the frames hears `SITE.heard` (N,); those of others beside it (`SiteEmbedding`) begin `SITE@2`,
+`SITE@3` and so on. The header holds the ModelSpec 1.0.1 fields and, as JSON texts under `motion.*`, what the
+studio knows of the motion.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +25,13 @@ from torch import Tensor
 
 from motion_studio.errors import MotionFileError, MotionStudioError
 from motion_studio.motion.arithmetic import compact
-from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.motion.embedding import MAX_VOICES, Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
 MAX_BYTES = 1 << 20  # what a motion is written in, at most
 MAX_HEADER = 1 << 19
 MAX_READ_BYTES = 64 << 20  # a file from elsewhere may be larger than ours, but not absurdly so
-PARTS = (".v.space", ".v.time", ".qk")
+PARTS = {"space": ".v.space", "time": ".v.time", "qk": ".qk", "heard": ".heard"}
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 
@@ -69,7 +72,8 @@ def _ever_smaller(motion: Motion, max_bytes: int) -> Iterator[tuple[Motion, torc
 
 def _least_bytes(motion: Motion, rank: int) -> int:
     """What the values take in float16 at a rank, of which a site has no more than places or features."""
-    sizes = [(site.space.shape[1], site.time[0].numel()) for site in motion.sites.values() if site.rank]
+    voices = [voice for site in motion.sites.values() for voice in site.voices if voice.rank]
+    sizes = [(voice.space.shape[1], voice.time[0].numel()) for voice in voices]
     return sum(2 * min(rank, *size) * sum(size) for size in sizes)
 
 
@@ -135,11 +139,11 @@ def atomic(path: Path) -> Iterator[Path]:
 def _tensors(motion: Motion) -> dict[str, Tensor]:
     tensors = {}
     for site, embedding in motion.sites.items():
-        tensors[f"{site}.qk"] = embedding.qk
-        if embedding.space is not None:
-            space = embedding.space
-            tensors[f"{site}.v.space"] = space[0] if space.shape[0] == 1 else space
-            tensors[f"{site}.v.time"] = embedding.time
+        for number, voice in enumerate(embedding.voices, 1):
+            name = site if number == 1 else f"{site}@{number}"
+            for part, tensor in voice.tensors().items():
+                same = part == "space" and len(tensor) == 1
+                tensors[name + PARTS[part]] = tensor[0] if same else tensor
     return tensors
 
 
@@ -228,25 +232,38 @@ def _end(entry: Any, name: str) -> int:
 
 
 def _motion(tensors: dict[str, Tensor], info: MotionInfo, grids: Grids, name: str) -> Motion:
-    parts: dict[str, dict[str, Tensor]] = {site: {} for site in grids}
+    found: dict[str, dict[int, dict[str, Tensor]]] = {site: {1: {}} for site in grids}
     for key, tensor in tensors.items():
-        part = next((part for part in PARTS if key.endswith(part)), None)
-        site = key.removesuffix(part) if part else key
-        if part is None or site not in parts:
+        part = next((part for part, end in PARTS.items() if key.endswith(end)), None)
+        site, number = _voice(key.removesuffix(PARTS[part])) if part else ("", 0)
+        if part is None or site not in found or not 1 <= number <= MAX_VOICES:
             raise MotionFileError(f"{name} has a tensor that no motion has: {key}.")
         if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16):
             raise MotionFileError(f"{name}: {key} is {tensor.dtype}, a motion is float32 or float16.")
-        parts[site][part] = tensor.float()
+        found[site].setdefault(number, {})[part] = tensor.float()
     try:
-        sites = {}
-        for site, found in parts.items():
-            if ".qk" not in found or len(found) == 2:
-                raise MotionFileError(
-                    f"site {site} lacks a tensor; it has {', '.join(sorted(found)) or 'none'}"
-                )
-            space = found.get(".v.space")
-            space = space[None] if space is not None and space.ndim == 2 else space
-            sites[site] = SiteEmbedding(found[".qk"], space, found.get(".v.time"), grids[site])
-        return Motion(sites, info)
+        return Motion({site: _site(site, parts, grids[site]) for site, parts in found.items()}, info)
     except MotionStudioError as error:
         raise MotionFileError(f"{name} is not a sound motion: {str(error).rstrip('.')}.") from None
+
+
+def _voice(name: str) -> tuple[str, int]:
+    """A site and which of its voices a tensor is of; 0 for a number that none is written with."""
+    site, at, number = name.rpartition("@")
+    if not at:
+        return name, 1
+    plain = number.isdecimal() and number.isascii() and len(number) < 4 and number == str(int(number))
+    return site, int(number) if plain and int(number) > 1 else 0
+
+
+def _site(name: str, voices: dict[int, dict[str, Tensor]], grid: tuple[int, int] | None) -> SiteEmbedding:
+    if sorted(voices) != list(range(1, len(voices) + 1)):
+        raise MotionFileError(f"site {name} lacks one of the embeddings before {max(voices)}")
+    read = []
+    for _, parts in sorted(voices.items()):
+        if "qk" not in parts:
+            raise MotionFileError(f"site {name} lacks a tensor; it has {', '.join(sorted(parts)) or 'none'}")
+        if (space := parts.get("space")) is not None and space.ndim == 2:
+            parts["space"] = space[None]
+        read.append(SiteEmbedding(**parts, grid=grid))
+    return replace(read[0], others=tuple(read[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ from tiny import TINY
 from motion_studio.backbones.discrepancy import attention_maps
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.errors import Cancelled, SettingsError
-from motion_studio.motion.arithmetic import blend
+from motion_studio.motion.arithmetic import blend, resampled, then
 from motion_studio.motion.embedding import Motion, MotionInfo
+from motion_studio.motion.factors import heard_by, weighted_sum
+from motion_studio.motion.operations_time import Fade, Reverse, Strength
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Progress
 from motion_studio.studio.generate import generate
@@ -98,6 +101,68 @@ def test_a_saved_motion_plays_the_same(backbone, tmp_path):
     written = write_motion(tmp_path / "m.safetensors", some_motion(backbone))
     read = read_motion(tmp_path / "m.safetensors")
     assert torch.equal(carried(backbone, written), carried(backbone, read))
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_each_frame_attends_under_what_it_hears(backbone, version, monkeypatch):
+    """At each layer frame m gets what a layer would give it that carries the sum of all m hears."""
+    frames = backbone.latent_frames(backbone.frames)
+    one, other = (some_motion(backbone, seed).replace_info(version=version) for seed in (1, 4))
+    curves = torch.linspace(1, 0, frames).round(decimals=1), torch.linspace(0, 0.5, frames)
+    one, other = (
+        Motion({name: heard_by(site, curve) for name, site in motion.sites.items()}, motion.info)
+        for motion, curve in ((one, curves[0]), (other, curves[1]))
+    )
+    parts = backbone.processors(blend([(one, 1.0), (other, 1.0)]))
+    name = list(parts)[-1]
+    seen = {}
+    hook = backbone.layers[name].register_forward_pre_hook(
+        lambda _layer, args, kwargs: seen.update(args=args, kwargs=kwargs), with_kwargs=True
+    )
+    output(backbone)
+    hook.remove()
+
+    def given(processor):
+        layer, kind = backbone.layers[name], backbone.processor
+        with torch.no_grad():
+            return kind.by_frame(processor(layer, *seen["args"], **seen["kwargs"]), frames)
+
+    near, apart = given(parts[name]), []
+    monkeypatch.setattr("motion_studio.backbones.injection.APART", 0.0)
+    got = given(backbone.processors(blend([(one, 1.0), (other, 1.0)]))[name])
+    assert not torch.allclose(near, got, atol=1e-5)
+    for m in range(frames):
+        whole = [replace(motion.sites[name], heard=None) for motion in (one, other)]
+        heard = weighted_sum(
+            [(site, curve[m].expand(frames)) for site, curve in zip(whole, curves, strict=True)]
+        )
+        apart.append(given(backbone.processor(heard, version))[:, m])
+    assert torch.allclose(got, torch.stack(apart, 1), atol=1e-4)
+
+
+def test_what_all_frames_hear_alike_plays_as_ever(backbone):
+    motion, frames = some_motion(backbone), backbone.latent_frames(backbone.frames)
+    half = [Fade(frames * 4.0, start=-2.0 * frames).apply(motion)] * 2
+    heard = Motion(
+        {name: heard_by(site, torch.full((frames,), 0.5)) for name, site in motion.sites.items()}, motion.info
+    )
+    assert torch.allclose(carried(backbone, heard), carried(backbone, Strength(0.5).apply(motion)), atol=1e-4)
+    before = output(backbone)
+    silent = Fade(length=0).apply(motion)
+    assert torch.allclose(carried(backbone, silent), before, atol=1e-5)
+    assert (carried(backbone, blend([(half[0], 1.0), (silent, 1.0)])) - before).abs().max() > 1e-3
+    assert torch.equal(output(backbone), before)
+
+
+def test_a_motion_in_parts_is_saved_and_stretched(backbone, tmp_path):
+    one, other = some_motion(backbone), some_motion(backbone, seed=4)
+    joined = then(one, other, one.frames // 2, fade=1)
+    assert (carried(backbone, joined) - carried(backbone, one)).abs().max() > 1e-3
+    written = write_motion(tmp_path / "m.safetensors", joined)
+    read = read_motion(tmp_path / "m.safetensors")
+    assert read.hash() == written.hash() and torch.equal(carried(backbone, written), carried(backbone, read))
+    for motion in (resampled(joined, one.frames + 1), Reverse().apply(joined)):
+        assert (carried(backbone, motion) - carried(backbone, joined)).abs().max() > 1e-3
 
 
 def test_mixing(backbone):

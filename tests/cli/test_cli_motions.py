@@ -97,7 +97,8 @@ def test_inspect(motions, run, run_json):
     assert facts["base"] == "toybox"
     assert facts["frames"] == 4
     assert facts["hash"] == motions[0].hash()
-    assert facts["sites"] == {"a.attn1": {"channels": 3, "grid": [2, 2], "rank": 2, "space": [1, 4, 2]}}
+    site = {"channels": 3, "grid": [2, 2], "rank": 2, "parts": 1, "space": [1, 4, 2]}
+    assert facts["sites"] == {"a.attn1": site}
     code, out, err = run("inspect", "a.safetensors")
     assert code == 0
     assert "motion 1" in out

@@ -74,13 +74,21 @@ def centres() -> Callable[[Motion], Tensor]:
 
 @pytest.fixture
 def same() -> Callable[..., None]:
-    """Asserts that two motions are equal as dense tensors: v and qk at all sites."""
+    """Asserts that two motions are equal as dense tensors, at all sites, as each frame hears them."""
 
     def check(first: Motion, second: Motion, tolerance: float = 1e-5) -> None:
         assert first.sites.keys() == second.sites.keys()
         for name, site in first.sites.items():
-            other = second.sites[name]
-            torch.testing.assert_close(site.qk, other.qk, atol=tolerance, rtol=1e-5)
-            torch.testing.assert_close(site.v(), other.v(), atol=tolerance, rtol=1e-5)
+            for one, other in zip(as_heard(site), as_heard(second.sites[name]), strict=True):
+                torch.testing.assert_close(one, other, atol=tolerance, rtol=1e-5)
 
     return check
+
+
+def as_heard(site: SiteEmbedding) -> tuple[Tensor, Tensor]:
+    """What each of the M frames hears of all N: qk (M, N, C) and v (M, P, N, C)."""
+    curves = [torch.ones(len(site.qk)) if voice.heard is None else voice.heard for voice in site.voices]
+    parts = list(zip(curves, site.voices, strict=True))
+    qk = sum(torch.einsum("m,nc->mnc", curve, voice.qk) for curve, voice in parts)
+    v = sum(torch.einsum("m,pnc->mpnc", curve, voice.v()) for curve, voice in parts if voice.time is not None)
+    return qk, v

@@ -5,9 +5,9 @@ import torch
 
 from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, SiteEmbedding
-from motion_studio.motion.factors import TAKEN_BACK
 from motion_studio.motion.operations_place import Along, Mirror, Move
 from motion_studio.motion.operations_time import Delay, Fade, Reverse, Strength, Trim, ramp
+from tests.motion.conftest import as_heard
 
 PATH = [(0.02 * n, -0.01 * n) for n in range(12)]
 
@@ -68,13 +68,13 @@ def test_a_site_may_lack_values(make_motion):
 
 
 @pytest.mark.parametrize(("start", "length"), [(3, 4), (3, 0), (0, 12), (-5, 2), (20, 4)])
-def test_each_part_is_itself_and_less_what_the_other_leaves(make_motion, start, length):
+def test_frames_of_a_part_hear_all_of_it_and_nothing_else(make_motion, start, length):
     a, b = make_motion(0), make_motion(1)
-    mixed = cross_fade(a, b, start, length).sites["up"].v()
-    weight = ramp(12, start, length)[:, None]
-    first, last = ((1 - weight) * a.sites["up"].v()), weight * b.sites["up"].v()
-    left = weight * first.mean(1, keepdim=True) + (1 - weight) * last.mean(1, keepdim=True)
-    torch.testing.assert_close(mixed, first + last - TAKEN_BACK * left)
+    qk, v = as_heard(cross_fade(a, b, start, length).sites["up"])
+    one, other = a.sites["up"], b.sites["up"]
+    for frame, weight in enumerate(ramp(12, start, length)):
+        torch.testing.assert_close(qk[frame], (1 - weight) * one.qk + weight * other.qk)
+        torch.testing.assert_close(v[frame], (1 - weight) * one.v() + weight * other.v())
 
 
 def test_then_is_a_sum_of_parts(make_motion, same):
@@ -85,21 +85,30 @@ def test_then_is_a_sum_of_parts(make_motion, same):
     same(joined, cross_fade(a, Delay(5).apply(b), 5, 3))
     same(then(a, b, at=0), b)
     same(then(a, b, at=12), a)
-    for first, last, motion in ((0, 5, a), (8, 4, Delay(8 - 3).apply(b))):
-        part, whole = (Trim(first, last).apply(m).sites["up"] for m in (joined, motion))
-        apart = part.v() - whole.v()  # the same at all of its frames: what the other leaves
-        torch.testing.assert_close(apart, apart[:, :1].expand_as(apart))
-        assert apart.abs().max() > 0.01
-        torch.testing.assert_close(part.qk, whole.qk)
+    assert then(a, b, at=0).sites["up"].heard is None and not then(a, b, at=12).sites["up"].others
 
 
-def test_what_a_part_takes_back_has_few_pictures(make_motion):
-    a = make_motion(per_frame=True)
-    for name, site in Fade(length=5).apply(a).sites.items():
-        before = a.sites[name]
-        assert before.rank < site.rank <= before.rank + min(before.space.shape[1], before.qk.shape[1])
-    quiet = Strength(0).apply(a)
-    assert Fade(length=5).apply(quiet).rank == a.rank
+def test_parts_that_the_same_frames_hear_become_one(make_motion, same):
+    a, b = make_motion(0), make_motion(1)
+    fade = Fade(length=5)
+    both = blend([(fade.apply(a), 1), (b, 0.5), (fade.apply(b), -2)])
+    assert [len(site.others) for site in both.sites.values()] == [1, 1, 1]
+    same(both, blend([(fade.apply(blend([(a, 1), (b, -2)])), 1), (b, 0.5)]))
+    silent = blend([(Fade(length=0).apply(a), 1), (b, 1)])
+    same(silent, b)
+    assert not silent.sites["up"].others and silent.rank == b.rank
+    nothing = blend([(Fade(length=0).apply(a), 1)])
+    assert not any(part.any() for part in as_heard(nothing.sites["up"]))
+
+
+def test_each_part_is_compacted_by_itself(make_motion, same):
+    a, b = make_motion(0, rank=3), make_motion(1, per_frame=True)
+    small, kept = compact(then(a, b, 5), 1)
+    assert small.rank == 1 and 0 < kept < 1
+    for name, site in small.sites.items():
+        first, last = site.voices
+        same(Motion({name: first}), Motion({name: Fade(length=5).apply(compact(a, 1)[0]).sites[name]}))
+        assert torch.equal(last.heard, (torch.arange(12) >= 5).float())
 
 
 def test_then_seen_backwards(make_motion, same):

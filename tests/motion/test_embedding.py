@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError, MotionFileError
-from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.motion.arithmetic import cross_fade
+from motion_studio.motion.embedding import MAX_VOICES, Motion, MotionInfo, SiteEmbedding
 
 
 def site(**changes) -> SiteEmbedding:
@@ -58,10 +59,17 @@ def test_nothing_changes_in_place(make_motion):
 
 
 def test_map_reaches_all_tensors(make_motion):
-    doubled = make_motion().map(torch.Tensor.double)
-    assert all(
-        part.dtype == torch.float64 for s in doubled.sites.values() for part in (s.qk, s.space, s.time)
-    )
+    doubled = cross_fade(make_motion(0), make_motion(1), 3, 4).map(torch.Tensor.double)
+    voices = [voice for s in doubled.sites.values() for voice in s.voices]
+    assert len(voices) == 6
+    parts = [part for v in voices for part in (v.qk, v.space, v.time, v.heard)]
+    assert all(part.dtype == torch.float64 for part in parts)
+
+
+def test_the_hash_tells_who_hears_it(make_motion):
+    a, b = make_motion(0), make_motion(1)
+    hashes = {cross_fade(a, b, start, length).hash() for start, length in ((3, 0), (4, 0), (3, 2))}
+    assert len(hashes | {cross_fade(b, a, 3, 0).hash(), a.hash()}) == 5
 
 
 BROKEN = {
@@ -79,6 +87,12 @@ BROKEN = {
     "empty grid": (site(grid=(0, 6)), "of at least 1 is allowed"),
     "NaN": (site(qk=torch.full((4, 3), torch.nan)), "qk holds values that are not finite"),
     "infinity": (site(time=torch.full((2, 4, 3), torch.inf)), "time holds values that are not finite"),
+    "heard by other frames": (site(heard=torch.ones(5)), r"heard has shape \(5,\), \(4,\) is allowed"),
+    "heard NaN": (site(heard=torch.full((4,), torch.nan)), "heard holds values that are not finite"),
+    "others of another shape": (site(others=(SiteEmbedding(torch.zeros(5, 3)),)), "do not fit"),
+    "broken others": (site(others=(site(time=None),)), "lacks time"),
+    "too many others": (site(others=(site(),) * MAX_VOICES), "65 parts .* 64 are allowed"),
+    "others with others": (site(others=(site(others=(site(),)),)), "have others themselves"),
     "whole numbers": (site(qk=torch.zeros(4, 3, dtype=torch.long)), "qk is torch.int64"),
 }
 

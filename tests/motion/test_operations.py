@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from motion_studio.motion.arithmetic import OPERATIONS, blend, operation_from_json
-from motion_studio.motion.factors import TAKEN_BACK
-from motion_studio.motion.operations_time import Strength
+from motion_studio.motion.operations_time import Fade, Strength
+from tests.motion.conftest import as_heard
 from tests.motion.operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
 
@@ -87,13 +87,15 @@ def test_time_and_place_commute(operation, make_motion, same):
 def test_time_operations_are_their_matrix(operation, make_motion):
     a = make_motion()
     edited, matrix = operation.apply(a), operation.matrix(a.frames)
-    values = matrix
-    if operation.op == "fade":  # what is silent takes back the mean of what is heard
-        heard = matrix.diagonal()
-        values = matrix - TAKEN_BACK * torch.outer(1 - heard, heard) / a.frames
+    values, heard = matrix, torch.ones(a.frames)
+    if operation.op == "fade":  # it is what they hear of it that changes, not what it says
+        values, heard = torch.eye(a.frames), matrix.diagonal()
     for site, embedding in a.sites.items():
         torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", values, embedding.v()))
-        torch.testing.assert_close(edited.sites[site].qk, matrix @ embedding.qk)
+        torch.testing.assert_close(edited.sites[site].qk, values @ embedding.qk)
+        for what, whole in zip(as_heard(edited.sites[site]), as_heard(embedding), strict=True):
+            if operation.op == "fade":
+                torch.testing.assert_close(what, torch.einsum("m,m...->m...", heard, whole))
     assert edited.rank == a.rank
     curve = torch.rand(a.frames)
     torch.testing.assert_close(operation.apply_strength(curve), matrix @ curve)
@@ -105,6 +107,12 @@ def test_a_motion_that_is_silent_or_turned_against_itself_has_no_camera(make_mot
         assert Strength(value).apply(a).camera() is None
     for value in (0.3, 2, [-1] * 11 + [1]):
         torch.testing.assert_close(Strength(value).apply(a).camera(), a.camera())
+
+
+def test_a_camera_rests_where_a_motion_is_faded_out(make_motion):
+    a = make_motion(camera=[[0.1 * n, 0, 0.02 * n, 0.03 * n] for n in range(12)])
+    steps = Fade(in_frames=2, start=3, length=5).apply(a).camera().diff(dim=0) / a.camera().diff(dim=0)[:, :1]
+    assert [round(step, 4) for step in steps[:, 0].tolist()] == [0, 0, 0.25, 0.75, 1, 1, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("operation", ALL, ids=name)

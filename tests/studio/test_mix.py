@@ -139,6 +139,25 @@ def test_the_camera_is_drawn_as_the_built_motion_has_it(make_motion):
     assert torch.allclose(camera, build(both, motions.get).camera())
 
 
+@pytest.mark.parametrize("together", ["no", "mean", "sum"])
+def test_a_camera_rests_where_its_track_is_silent(make_motion, together):
+    push = [[0.1 * n, 0.0, 0.0, 0.0] for n in range(5)]
+    motions = {"push": make_motion(1, camera=push), "back": make_motion(2, camera=push)}
+
+    def camera(*tracks):
+        mix = Mix(tracks, together=together)
+        drawn = torch.tensor(preview_paths(mix, motions.get)["camera"])
+        assert torch.allclose(drawn, build(mix, motions.get).camera())
+        return [round(step, 4) for step in drawn[:, 0].tolist()]
+
+    assert camera(Track("push", length=3)) == [0, 0.1, 0.2, 0.2, 0.2]
+    assert camera(Track("push", start=2)) == [0, 0, 0, 0.1, 0.2]  # held till then, as its object is
+    back = Track("back", start=3, operations=[{"op": "mirror", "axis": "x"}])
+    assert camera(Track("push", length=3), back) == [0, 0.1, 0.2, 0.2, 0.1]
+    faded = Track("push", operations=[{"op": "fade", "length": 3}])
+    assert camera(faded) == [0, 0.1, 0.2, 0.2, 0.2]
+
+
 def test_other_lengths_are_stretched(load):
     mix = Mix((Track("a"), Track("b", operations=[{"op": "trim", "start": 1, "length": 3}])), frames=9)
     assert build(mix, load).frames == 9

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from motion_studio.errors import MotionFileError
+from motion_studio.motion.arithmetic import then
 from motion_studio.studio.motion_file import MAX_HEADER, PICKLES, read_info, read_motion, write_motion
 
 N, C, RANK = 5, 4, 2
@@ -41,6 +42,36 @@ def test_round_trip_is_exact(saved, make_motion):
     assert torch.equal(back.sites["mid.attn1"].space, motion.sites["mid.attn1"].space)
     assert back.sites["up.attn1"].space is None
     assert read_info(saved) == motion.info
+
+
+def test_what_parts_of_the_frames_hear_is_kept(tmp_path, make_motion):
+    a, b = make_motion(1), make_motion(2)
+    motion, path = then(a, b, 2, fade=1), tmp_path / "a.safetensors"
+    write_motion(path, motion)
+    back = read_motion(path)
+    assert back.hash() == motion.hash() != then(a, b, 2).hash()
+    for name, site in motion.sites.items():
+        assert len(back.sites[name].voices) == 2
+        for mine, theirs in zip(site.voices, back.sites[name].voices, strict=True):
+            assert torch.equal(mine.heard, theirs.heard) and mine.rank == theirs.rank
+    size = path.stat().st_size
+    half = write_motion(path, motion, max_bytes=size - 1)
+    assert path.stat().st_size < size and read_motion(path).hash() == half.hash()
+
+
+@pytest.mark.parametrize("key", ["@1", "@0", "@02", "@x", "@3", "@65", "@", "@-2"])
+def test_parts_are_numbered_from_two_without_a_gap(tmp_path, make_motion, key):
+    path = tmp_path / "a.safetensors"
+    write_motion(path, then(make_motion(1), make_motion(2), 2))
+
+    def rename(header):
+        header[f"up.attn1{key}.qk"] = header.pop("up.attn1@2.qk")
+        header[f"up.attn1{key}.heard"] = header.pop("up.attn1@2.heard")
+
+    rewrite(path, rename)
+    with pytest.raises(MotionFileError) as caught:
+        read_motion(path)
+    assert "up.attn1" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_same_motion_same_bytes(saved, tmp_path):
