@@ -89,9 +89,13 @@ class Job:
 
 
 class Jobs:
-    """A queue with one worker thread for each lane, and the journal of all jobs in the SQLite file `path`."""
+    """A queue with one worker thread for each lane, and the journal of all jobs in the SQLite file `path`.
 
-    def __init__(self, path: str | Path):
+    `left` says by a job's id what it left on disk, for a job of which nothing is in memory any more.
+    """
+
+    def __init__(self, path: str | Path, left: Callable[[str], Any] = lambda _id: None):
+        self._left = left
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._queues: dict[str, Queue] = {lane: queue.SimpleQueue() for lane in LANES}
@@ -114,9 +118,9 @@ class Jobs:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, kind: str, title: str, make: Make, lane: str = LANES[0]) -> Job:
+    def submit(self, kind: str, title: str, make: Make, lane: str = LANES[0], job_id: str = "") -> Job:
         """Queue a job in one of LANES; its worker calls `make(cancel, stop)` for a generator of events."""
-        job = Job(uuid.uuid4().hex, kind, title, submitted=time.time(), lane=lane)
+        job = Job(job_id or new_id(), kind, title, submitted=time.time(), lane=lane)
         with self._lock:
             self._jobs[job.id] = job
         self._write(job)
@@ -124,13 +128,18 @@ class Jobs:
         return job
 
     def get(self, job_id: str) -> Job:
-        """The job of that id, with its progress and result if this process ran it. Raises InputError."""
+        """The job of that id, with its progress and result if this process ran it. Raises InputError.
+
+        Of one that ended well before, the result is what it left.
+        """
         with self._lock:
             if job_id in self._jobs:
                 return self._jobs[job_id]
             past = self._past("id = ?", str(job_id))
         if not past:
             raise InputError(f"There is no job {str(job_id)[:40]!r}.")
+        if past[0].state == "done":
+            past[0].result = self._left(past[0].id)
         return past[0]
 
     def list(self) -> list[Job]:
@@ -192,6 +201,11 @@ class Jobs:
             ended = [job for job in self._jobs.values() if job.lane == lane and job._ended.is_set()]
             for job in sorted(ended, key=lambda job: job.finished or 0.0)[:-KEPT_RESULTS]:
                 del self._jobs[job.id]
+
+
+def new_id() -> str:
+    """An id that no other job has: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
 
 
 def _run(job: Job, make: Make) -> tuple[State, str]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from motion_studio.backbones.fetch import fetch, is_here
 from motion_studio.backbones.registry import find
 from motion_studio.settings import GenerationSettings, InversionSettings
+from motion_studio.studio.drafts import Drafts
 from motion_studio.studio.events import Done, Event, Progress
 from motion_studio.studio.invert import invert
-from motion_studio.studio.jobs import Job, Jobs
+from motion_studio.studio.jobs import Job, Jobs, new_id
 from motion_studio.studio.library import Library
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.memory import within_memory
@@ -25,7 +26,7 @@ MB = 10**6
 
 
 class Studio:
-    """Models, library and jobs over one data folder (None: $MOTION_STUDIO_DATA or ~/.motion-studio).
+    """Models, library, drafts and jobs over one data folder (None: $MOTION_STUDIO_DATA or ~/.motion-studio).
 
     `base` names the base model that its page works with, as `registry.find` knows it; raises what that does.
     """
@@ -34,7 +35,8 @@ class Studio:
         self.base = find(base)
         self._name = base  # as the manager knows it; a folder's spec has but the last of its path
         self.library = Library(data)
-        self.jobs = Jobs(self.library.root / "jobs.sqlite")
+        self.drafts = Drafts(self.library.root / "unsaved")
+        self.jobs = Jobs(self.library.root / "jobs.sqlite", self.drafts.motion)
         self.manager = Manager(device)
 
     def warm(self) -> None:
@@ -51,15 +53,22 @@ class Studio:
         return self.manager.levers(self._name)
 
     def invert(self, clip: Clip, settings: InversionSettings, prompt: str = "", title: str = "") -> Job:
-        """Queue the learning of a clip's motion; the job's result is a Motion, not yet in the library."""
+        """Queue the learning of a clip's motion; the job's result is a Motion, not yet in the library.
+
+        It is kept among `drafts` by the job's id, until it is saved or many others were learnt.
+        """
+        job_id = new_id()
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield from self._fetched(cancel)
             yield Progress(0, settings.steps, "Loading the base model")
             with self.manager.using(self._name) as backbone:
-                yield from invert(backbone, clip, settings, prompt, cancel, stop)
+                for event in invert(backbone, clip, settings, prompt, cancel, stop):
+                    if isinstance(event, Done) and not cancel.is_set():
+                        self.drafts.keep(job_id, event.result, clip)
+                    yield event
 
-        return self.jobs.submit("invert", title or prompt or "A clip", make, "learning")
+        return self.jobs.submit("invert", title or prompt or "A clip", make, "learning", job_id)
 
     def generate(
         self,

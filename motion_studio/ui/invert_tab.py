@@ -211,7 +211,7 @@ class InvertTab:
 
     def _show(self, job: Job) -> tuple[Any, ...]:
         """Updates of the player, the curve, the learn and keep buttons, and of what saves the motion."""
-        source = self.sources.get(job.id)
+        source = self._source(job)
         sample = job.preview.clip if job.preview else None
         player = components.playing(*self._views(source.clip, sample)) if source else gr.skip()
         losses = [point.loss for point in job.losses]
@@ -224,14 +224,21 @@ class InvertTab:
         keep = gr.Button(visible=job.active and not job.ending and learnt)
         return player, curve, learn, keep, gr.Column(visible=done), name
 
+    def _source(self, job: Job) -> Source | None:
+        """What the job learns from; of one that ran before the studio was started anew, as it left it."""
+        if job.id not in self.sources and (clip := self.studio.drafts.clip(job.id)):
+            self.sources[job.id] = Source(self._fitted(clip, "crop"), job.title)
+        return self.sources.get(job.id)
+
     def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:
         motion = self.studio.jobs.get(job_id).result if job_id else None
         if motion is None:
             raise InputError(WORDS["need_motion"])
         if not name.strip():
             raise InputError(WORDS["need_name"])
-        source = self.sources.get(job_id)
+        source = self._source(self.studio.jobs.get(job_id))
         entry = self.library.save(motion, name, source and source.clip, notes.strip())
+        self.studio.drafts.drop(job_id)
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         self.watch.done_with.add(job_id)
         shown = gr.Button(visible=True)
