@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
-from motion_studio.motion.factors import weighted_sum
+from motion_studio.motion.factors import inner
 
 SHORT = 64
 """Frames up to which plain matrix products beat the fused kernel on a processor (twice as fast backward)."""
@@ -44,7 +44,7 @@ class MotionProcessor:
     """
 
     def __init__(
-        self, embedding: SiteEmbedding, version: str, live: bool = False, part: Part | None = None
+        self, embedding: SiteEmbedding | Heard, version: str, live: bool = False, part: Part | None = None
     ) -> None:
         self.embedding = embedding
         self.version = version
@@ -93,26 +93,49 @@ class Part:
     nearness: Tensor
 
 
+@dataclass(frozen=True)
+class Heard:
+    """The sum of embeddings of one layer that the frames of a part hear, each times a number."""
+
+    voices: list[tuple[SiteEmbedding, Tensor]]
+
+    @property
+    def qk(self) -> Tensor:
+        """What goes to queries and keys, (N, C)."""
+        return torch.stack([gain * voice.qk for voice, gain in self.voices]).sum(0)
+
+    def v(self) -> Tensor | None:
+        """What goes to the values, (P, N, C)."""
+        dense = [gain * v for voice, gain in self.voices if (v := voice.v()) is not None]
+        return sum(dense[1:], dense[0]) if dense else None
+
+
 class PartsProcessor:
     """Temporal self-attention of which frames hear different embeddings: each part by a processor of its own.
 
-    Frame m attends as if all that it hears, sum_k heard_k[m] M_k, was added to every frame. Of frames n that
-    hear something else it sees less: `APART` sum_k |heard_k[m] - heard_k[n]| / 2 is taken from their logits.
+    Frame m attends as if all that it hears, H[m] = sum_k heard_k[m] M_k, was added to every frame. The less
+    alike what m and n hear, the less m sees of n: `APART` |H[m] - H[n]|² / (|H[m]|² + |H[n]|²), 1 at most, is
+    taken from the logit.
     """
 
     def __init__(self, embedding: SiteEmbedding, version: str, kind: type[MotionProcessor]) -> None:
         self.kind, self.total = kind, len(embedding.qk)
-        whole = embedding.qk.new_ones(self.total)
-        curves = [whole if voice.heard is None else voice.heard for voice in embedding.voices]
-        curves = torch.stack(curves)
+        whole, voices = embedding.qk.new_ones(self.total), embedding.voices
+        curves = torch.stack([whole if voice.heard is None else voice.heard for voice in voices])
+        products = torch.stack([torch.stack([inner(one, other) for other in voices]) for one in voices])
+        loud = torch.einsum("kn,kl,ln->n", curves, products, curves)
         levels, which = curves.unique(dim=1, return_inverse=True)
         self.processors = []
         for group, level in enumerate(levels.T):
-            terms = zip(embedding.voices, level, strict=True)
-            heard = weighted_sum([(replace(voice, heard=None), gain * whole) for voice, gain in terms])
-            nearness = -APART * (curves - level[:, None]).abs().sum(0) / 2
-            part = Part((which == group).nonzero()[:, 0], nearness)
-            self.processors.append(kind(heard, version, live=True, part=part))
+            apart = curves - level[:, None]
+            apart = torch.einsum("kn,kl,ln->n", apart, products, apart)
+            frames = (which == group).nonzero()[:, 0]
+            nearness = -APART * (apart / (loud + loud[frames[0]]).clamp(min=1e-12)).clamp(0, 1)
+            heard = Heard(
+                [(voice, gain) for voice, gain in zip(voices, level, strict=True) if gain]
+                or [(voices[0], level[0])]
+            )
+            self.processors.append(kind(heard, version, live=True, part=Part(frames, nearness)))
 
     def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         output = torch.empty_like(hidden_states)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from motion_studio.backbones.base import Backbone
-from motion_studio.backbones.injection import MotionProcessor, Part, Site, attention
+from motion_studio.backbones.injection import Heard, MotionProcessor, Part, Site, attention
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
 from motion_studio.backbones.unet import loading
@@ -33,7 +33,7 @@ class WanProcessor(MotionProcessor):
     """
 
     def __init__(
-        self, embedding: SiteEmbedding, version: str, live: bool = False, part: Part | None = None
+        self, embedding: SiteEmbedding | Heard, version: str, live: bool = False, part: Part | None = None
     ) -> None:
         # Dense, v has 50 million numbers a site at full size: it is always made anew from its factors.
         super().__init__(embedding, version, live=True, part=part)

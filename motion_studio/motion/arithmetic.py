@@ -24,7 +24,7 @@ from motion_studio.motion.factors import (
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
-from motion_studio.motion.ways import Weight, blend_camera, blend_path, weight_curve
+from motion_studio.motion.ways import Weight, blend_camera, blend_extent, blend_path, weight_curve
 
 OPERATIONS: dict[str, type[Operation]] = {
     "reverse": Reverse,
@@ -184,9 +184,11 @@ def _sum(
     lineage.append({"operation": operation, "parents": [parent.hash() for parent in parents]})
     infos = [parent.info for parent in parents]
     paths = [motion.path() for motion in motions]
-    path = None
-    if all(one is not None for one in paths):
-        path = blend_path([(one, w) for one, w in zip(paths, weights, strict=True) if one is not None])
+    path, extent = None, 0.0
+    known = [(one, weight) for one, weight in zip(paths, weights, strict=True) if one is not None]
+    if len(known) == len(paths):
+        path = blend_path(known)
+        extent = blend_extent([(*term, info.extent) for term, info in zip(known, infos, strict=True)], path)
     info = replace(
         infos[0],
         title=" + ".join(dict.fromkeys(info.title for info in infos if info.title)),
@@ -201,7 +203,7 @@ def _sum(
         lineage=lineage,
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
-        extent=infos[0].extent if len(infos) == 1 else 0.0,  # several objects are no disc
+        extent=extent,
         camera=_rows(blend_camera([(m.camera(), w) for m, w in zip(motions, weights, strict=True)])),
         date="",
     )

@@ -132,6 +132,8 @@ class Motion:
         if not self.sites:
             raise MotionFileError("The motion has no site; it needs at least one.")
         for name, site in self.sites.items():
+            if "@" in name:  # in a file it begins the number of one of several
+                raise MotionFileError(f"A site is called {name}; names without @ are allowed.")
             _check_voices(name, site)
         frames = {name: len(site.qk) for name, site in self.sites.items()}
         if len(set(frames.values())) > 1:
@@ -203,7 +205,7 @@ def _check_voices(name: str, site: SiteEmbedding) -> None:
         )
     for voice in site.voices:
         _check_site(name, voice)
-        if voice.qk.shape != site.qk.shape or voice.others:
+        if voice.qk.shape != site.qk.shape or voice.grid != site.grid or voice.others:
             raise MotionFileError(f"{name} has others beside it that do not fit, or have others themselves.")
 
 
@@ -219,6 +221,8 @@ def _check_site(name: str, site: SiteEmbedding) -> None:
         raise MotionFileError(f"{name} has the grid {site.grid}, (height, width) of at least 1 is allowed.")
     if site.space is not None and site.time is not None:
         _check_factors(name, site.qk, site.space, site.time, site.grid)
+    if site.heard is not None and not 0 <= site.heard.min() <= site.heard.max() <= 1 + 1e-6:
+        raise MotionFileError(f"{name}.heard holds values outside of 0 to 1, or that are not finite.")
     if site.heard is not None and site.heard.shape != site.qk.shape[:1]:
         raise MotionFileError(
             f"{name}.heard has shape {tuple(site.heard.shape)}, ({len(site.qk)},) is allowed."

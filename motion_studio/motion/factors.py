@@ -149,8 +149,21 @@ def weighted_sum(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding
             else:
                 alike.append([(voice, weight)])
     loud = [group for group in alike if group[0][0].heard is None or group[0][0].heard.any()]
-    first, *others = (_sum_alike(group) for group in loud or alike[:1])
+    grid = next((site.grid for site, _ in terms if site.grid is not None), None)
+    first, *others = (replace(_sum_alike(group), grid=grid) for group in loud or alike[:1])
     return replace(first, others=tuple(others))
+
+
+def inner(one: SiteEmbedding, other: SiteEmbedding) -> Tensor:
+    """The sum of products of two embeddings' entries, qk and v, through the factors; others do not count."""
+    total = (one.qk * other.qk).sum()
+    if one.space is None or other.space is None:
+        return total
+    frames = max(len(one.space), len(other.space))
+    first, last = (site.space.expand(frames, -1, -1) for site in (one, other))
+    places = torch.einsum("npr,nps->nrs", first, last)
+    within = torch.einsum("rnc,snc->nrs", one.time, other.time)
+    return total + (places * within).sum()
 
 
 def _heard_alike(one: SiteEmbedding, other: SiteEmbedding) -> bool:
@@ -171,9 +184,7 @@ def _sum_alike(terms: Sequence[tuple[SiteEmbedding, Tensor]]) -> SiteEmbedding:
         return replace(terms[0][0], qk=qk)
     first = max(len(space) for space, _ in valued)
     space = torch.cat([space.expand(first, -1, -1) for space, _ in valued], dim=2)
-    grid = next(site.grid for site, _ in terms if site.space is not None)
-    time = torch.cat([time for _, time in valued])
-    return SiteEmbedding(qk, space, time, grid, terms[0][0].heard)
+    return replace(terms[0][0], qk=qk, space=space, time=torch.cat([time for _, time in valued]))
 
 
 def compacted(site: SiteEmbedding, rank: int) -> tuple[SiteEmbedding, float, float]:

@@ -12,7 +12,7 @@ from motion_studio.errors import InputError
 from motion_studio.motion.checks import Choice, Flag, Number, Values, Whole, parameter
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import heard_by
-from motion_studio.motion.operation import TimeOperation, require_frames
+from motion_studio.motion.operation import Operation, TimeOperation, checked_path, require_frames
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Trim(TimeOperation):
 
 
 @dataclass(frozen=True)
-class Fade(TimeOperation):
+class Fade(Operation):
     """Fading in and out, and heard in a part of the frames only. Overlapping by its length, two add up to 1.
 
     It does not scale what the motion adds to frames, but by how much each of them hears all of it: nothing of
@@ -138,9 +138,16 @@ class Fade(TimeOperation):
     """For how many frames; None: to the end."""
 
     def gain(self, frames: int) -> Tensor:
+        """By how much each frame hears it."""
         end = frames if self.length is None else self.start + self.length
         fading_in = ramp(frames, self.start, self.in_frames)
         return fading_in * (1 - ramp(frames, end - self.out_frames, self.out_frames))
+
+    def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
+        return checked_path(path)
+
+    def apply_strength(self, curve: Tensor) -> Tensor:
+        return self.gain(len(curve)).to(curve) * curve
 
     def apply(self, motion: Motion) -> Motion:
         gain, camera = self.gain(motion.frames), motion.camera()

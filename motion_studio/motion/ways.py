@@ -1,4 +1,4 @@
-"""What way a blend of motions goes: the path of its object and the curve of its camera."""
+"""What way a blend of motions goes: the path of its object, how large that is, and the camera's curve."""
 
 from __future__ import annotations
 
@@ -65,19 +65,44 @@ def blend_camera(terms: Sequence[tuple[Tensor | None, Weight]], law: str = "mean
     return torch.cat([torch.zeros(1, 4), steps.cumsum(0)])
 
 
+def blend_extent(terms: Sequence[tuple[Tensor, Weight, float]], way: Tensor) -> float:
+    """The radius of one disc about `way` (N, 2) that holds all: discs about paths, as (path, weight, radius).
+
+    0 where a radius is not known, or a path that is heard is farther from the way: that is no one object.
+    """
+    away = [
+        float(((path - way).norm(dim=1) * (weight_curve(weight, len(way)) != 0)).nan_to_num().max())
+        for path, weight, _ in terms
+    ]
+    radii = [radius for _, _, radius in terms]
+    if not all(radii) or any(far > radius for far, radius in zip(away, radii, strict=True)):
+        return 0.0
+    return max(far + radius for far, radius in zip(away, radii, strict=True))
+
+
 def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:
     """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
 
     Motions that want the object at different places compete, and the loudest wins; moved (`Along`) to where
     the blend's path is (`blend_path`), they agree. None is moved at frames where there is nothing to follow,
-    or the weights all but cancel and their mean is far away. Raises what `blend_path` raises.
+    or the weights all but cancel and their mean is far away. Where a motion is silent its shift is held: the
+    frames that hear it see it there. Raises what `blend_path` raises.
     """
     way = blend_path(terms, law)
     followed = way.isfinite().all(1)
+    curves = torch.stack([weight_curve(weight, len(way)) for _, weight in terms])
     if law == "mean":
-        curves = torch.stack([weight_curve(weight, len(way)) for _, weight in terms])
         followed &= curves.sum(0) > (CLEAR - 1e-6) * curves.abs().sum(0)
-    return [torch.where(followed[:, None], way - path, 0.0) for path, _ in terms]
+    shifts = [torch.where(followed[:, None], way - path, 0.0) for path, _ in terms]
+    return [_held(shift, curve != 0) for shift, curve in zip(shifts, curves, strict=True)]
+
+
+def _held(shift: Tensor, heard: Tensor) -> Tensor:
+    """A shift (N, 2) at frames that are not heard as at the nearest that are: what is around them is, too."""
+    if not heard.any():
+        return shift
+    frames, known = torch.arange(len(shift)), heard.nonzero()[:, 0]
+    return shift[known[(frames[:, None] - known).abs().argmin(1)]]
 
 
 def weight_curve(weight: Weight, frames: int) -> Tensor:

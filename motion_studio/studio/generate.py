@@ -69,8 +69,8 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
     """
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(shape, generator=generator)
-    camera, share = _camera(shape, settings, motion)
-    if motion is None or not (share := share * settings.carry * motion.info.carry):
+    camera, followed = _camera(shape, settings, motion)
+    if motion is None or not (share := followed * moving(camera) * settings.carry * motion.info.carry):
         return noise
     return mix_prior(carried_noise(shape, camera, generator), noise, share)
 
@@ -78,13 +78,19 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
 def shared_ground(
     shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None
 ) -> SharedGround | None:
-    """What ground the frames of latents of that shape share; None where the motion's camera is at rest."""
+    """What ground the frames of latents of that shape share; None where the motion does not tell it.
+
+    Before a camera at rest they share one only where it is known what moves there: else that was held, too.
+    """
     camera, share = _camera(shape, settings, motion)
-    if motion is None or not share or not settings.sync_until:
+    if motion is None or not settings.sync_until:
         return None
-    path = motion.path()
-    path = None if path is None else stretched(path, shape[2])
-    return SharedGround(camera, path, motion.info.extent, *shape[3:], share)
+    path, extent = motion.path(), motion.info.extent
+    if not (share := share if path is not None and extent else share * moving(camera)):
+        return None
+    return SharedGround(
+        camera, None if path is None else stretched(path, shape[2]), extent, *shape[3:], share
+    )
 
 
 def _camera(
@@ -94,8 +100,7 @@ def _camera(
     camera = None if motion is None else motion.camera()
     if camera is None:
         return torch.zeros(shape[2], 4), 0.0
-    camera = stretched(camera, shape[2])
-    return camera, min(1.0, max(0.0, settings.strength)) * moving(camera)
+    return stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
 
 
 def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:

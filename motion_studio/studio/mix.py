@@ -26,7 +26,7 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Turn
 from motion_studio.motion.operations_time import Delay, Fade
-from motion_studio.motion.ways import LAWS, blend_camera, blend_path, shifts_together
+from motion_studio.motion.ways import LAWS, blend_camera, blend_extent, blend_path, shifts_together
 
 Load = Callable[[str], Motion]
 
@@ -158,7 +158,8 @@ def build(mix: Mix, load: Load) -> Motion:
     way = drawn["blend"]
     path = way if way and None not in way else None
     rows = None if camera is None else camera.tolist()
-    return blend(terms).replace_info(settings={"mix": mix.to_json()}, path=path, camera=rows)
+    curves = {"path": path, "extent": _extent(mix, drawn, terms), "camera": rows}
+    return blend(terms).replace_info(settings={"mix": mix.to_json()}, **curves)
 
 
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
@@ -204,6 +205,18 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
             terms.append((path, weight))
     way = _points(blend_path(terms, mix.law)) if terms else None
     return {"frames": frames, "tracks": shown, "blend": way}, blend_camera(cameras, mix.law)
+
+
+def _extent(mix: Mix, drawn: dict[str, Any], terms: Sequence[tuple[Motion, float]]) -> float:
+    """How large the mix's object is; 0 where its tracks move several, or it is not known."""
+    paths = [track["path"] for track in drawn["tracks"]]
+    if None in paths or None in drawn["blend"]:
+        return 0.0
+    way = torch.tensor(drawn["blend"])
+    weights = [torch.tensor(track["weight"]) for track in drawn["tracks"]]
+    paths = [way if mix.together != "no" else torch.tensor(path) for path in paths]
+    radii = [motion.info.extent for motion, _ in terms]
+    return blend_extent(list(zip(paths, weights, radii, strict=True)), way)
 
 
 def _outline(motion: Motion) -> Motion:

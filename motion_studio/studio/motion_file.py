@@ -29,6 +29,7 @@ from motion_studio.motion.embedding import MAX_VOICES, Motion, MotionInfo, SiteE
 from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
 MAX_BYTES = 1 << 20  # what a motion is written in, at most
+MAX_PARTS_BYTES = 4 << 20  # one whose frames hear different ones, each of which takes its own
 MAX_HEADER = 1 << 19
 MAX_READ_BYTES = 64 << 20  # a file from elsewhere may be larger than ours, but not absurdly so
 PARTS = {"space": ".v.space", "time": ".v.time", "qk": ".qk", "heard": ".heard"}
@@ -36,14 +37,18 @@ PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 
 
-def write_motion(path: str | Path, motion: Motion, max_bytes: int = MAX_BYTES) -> Motion:
+def write_motion(path: str | Path, motion: Motion, max_bytes: int | None = None) -> Motion:
     """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
 
+    None allows a megabyte, and another for each motion that other frames hear beside it, 4 at most.
     What float16 cannot hold either (pictures that differ at every frame, in many mixed tracks) is compacted
     to the largest rank that fits; the lineage of the motion returned says what energy that kept. Raises
     MotionFileError for another suffix, for values beyond float16, and when nothing fits.
     """
     path = Path(path)
+    if max_bytes is None:
+        most = max(len(site.voices) for site in motion.sites.values())
+        max_bytes = min(most * MAX_BYTES, MAX_PARTS_BYTES)
     if path.suffix != ".safetensors":
         raise MotionFileError(f"A motion file ends in .safetensors, {path.name!r} does not.")
     for stored, dtype in _ever_smaller(motion, max_bytes):

@@ -10,7 +10,7 @@ import torch
 from tiny import TINY
 
 from motion_studio.backbones.discrepancy import attention_maps
-from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.injection import APART, LiveEmbedding
 from motion_studio.errors import Cancelled, SettingsError
 from motion_studio.motion.arithmetic import blend, resampled, then
 from motion_studio.motion.embedding import Motion, MotionInfo
@@ -108,7 +108,8 @@ def test_each_frame_attends_under_what_it_hears(backbone, version, monkeypatch):
     """At each layer frame m gets what a layer would give it that carries the sum of all m hears."""
     frames = backbone.latent_frames(backbone.frames)
     one, other = (some_motion(backbone, seed).replace_info(version=version) for seed in (1, 4))
-    curves = torch.linspace(1, 0, frames).round(decimals=1), torch.linspace(0, 0.5, frames)
+    turns = torch.arange(frames) % 2  # parts of frames that are not neighbours
+    curves = turns.float(), torch.where(turns > 0, 0.25, 0.5)
     one, other = (
         Motion({name: heard_by(site, curve) for name, site in motion.sites.items()}, motion.info)
         for motion, curve in ((one, curves[0]), (other, curves[1]))
@@ -141,17 +142,40 @@ def test_each_frame_attends_under_what_it_hears(backbone, version, monkeypatch):
 
 
 def test_what_all_frames_hear_alike_plays_as_ever(backbone):
-    motion, frames = some_motion(backbone), backbone.latent_frames(backbone.frames)
-    half = [Fade(frames * 4.0, start=-2.0 * frames).apply(motion)] * 2
-    heard = Motion(
-        {name: heard_by(site, torch.full((frames,), 0.5)) for name, site in motion.sites.items()}, motion.info
-    )
-    assert torch.allclose(carried(backbone, heard), carried(backbone, Strength(0.5).apply(motion)), atol=1e-4)
-    before = output(backbone)
-    silent = Fade(length=0).apply(motion)
-    assert torch.allclose(carried(backbone, silent), before, atol=1e-5)
-    assert (carried(backbone, blend([(half[0], 1.0), (silent, 1.0)])) - before).abs().max() > 1e-3
+    motion, other = some_motion(backbone), some_motion(backbone, seed=4)
+    sites = {name: heard_by(site, torch.full((len(site.qk),), 0.5)) for name, site in motion.sites.items()}
+    alone, before = carried(backbone, motion), output(backbone)
+    half = carried(backbone, Strength(0.5).apply(motion))
+    assert torch.allclose(carried(backbone, Motion(sites, motion.info)), half, atol=1e-4)
+    early, late = Fade(length=2).apply(motion), Fade(start=2).apply(motion)
+    assert torch.allclose(carried(backbone, blend([(early, 1.0), (late, 1.0)])), alone, atol=1e-3)
+    muted = blend([(motion, 1.0), (Fade(start=1).apply(other), 0.0)])
+    assert torch.allclose(carried(backbone, muted), alone, atol=1e-4)
+    for silent in (Fade(length=0).apply(motion), Strength(0).apply(then(motion, other, 2))):
+        assert torch.allclose(carried(backbone, silent), before, atol=1e-5)
+    assert (half - before).abs().max() > 1e-3
     assert torch.equal(output(backbone), before)
+
+
+def test_the_less_alike_what_frames_hear_the_less_they_see_of_each_other(backbone):
+    one, other = some_motion(backbone), some_motion(backbone, seed=4)
+    name, frames = list(one.sites)[-1], one.frames
+
+    def nearness(motion):
+        parts = backbone.processors(motion)[name].processors
+        return {tuple(part.part.frames.tolist()): part.part.nearness for part in parts}
+
+    early, late = tuple(range(2)), tuple(range(2, frames))
+    apart = nearness(then(one, other, 2))
+    assert not apart[early][:2].any() and not apart[late][2:].any()
+    assert torch.allclose(
+        apart[early][2:], torch.tensor(-APART), atol=0.5
+    )  # random ones have little in common
+    assert torch.allclose(apart[late][:2], apart[early][2:][:1], atol=1e-3)
+    common = nearness(blend([(some_motion(backbone, seed=5), 3.0), (then(one, other, 2), 1.0)]))
+    assert -APART / 2 < common[early][2:].min() < 0
+    silence = nearness(Fade(length=2).apply(one))
+    assert torch.allclose(silence[early][2:], torch.tensor(-APART))
 
 
 def test_a_motion_in_parts_is_saved_and_stretched(backbone, tmp_path):

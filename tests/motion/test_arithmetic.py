@@ -5,6 +5,7 @@ import torch
 
 from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.factors import inner
 from motion_studio.motion.operations_place import Along, Mirror, Move
 from motion_studio.motion.operations_time import Delay, Fade, Reverse, Strength, Trim, ramp
 from tests.motion.conftest import as_heard
@@ -109,6 +110,23 @@ def test_each_part_is_compacted_by_itself(make_motion, same):
         first, last = site.voices
         same(Motion({name: first}), Motion({name: Fade(length=5).apply(compact(a, 1)[0]).sites[name]}))
         assert torch.equal(last.heard, (torch.arange(12) >= 5).float())
+
+
+def test_all_parts_have_the_grid_of_one(make_motion):
+    a = make_motion()
+    keys = Motion({name: SiteEmbedding(site.qk) for name, site in a.sites.items()})
+    joined = then(keys, a, 5)
+    assert all(
+        voice.grid == a.sites[name].grid for name, site in joined.sites.items() for voice in site.voices
+    )
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_an_inner_product_is_that_of_the_dense(make_motion, per_frame):
+    one, other = (m.sites["up"] for m in (make_motion(0, rank=3), make_motion(1, per_frame=per_frame)))
+    dense = (one.qk * other.qk).sum() + (one.v() * other.v()).sum()
+    torch.testing.assert_close(inner(one, other), dense)
+    torch.testing.assert_close(inner(one, SiteEmbedding(other.qk)), (one.qk * other.qk).sum())
 
 
 def test_then_seen_backwards(make_motion, same):

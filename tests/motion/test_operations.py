@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from motion_studio.motion.arithmetic import OPERATIONS, blend, operation_from_json
-from motion_studio.motion.operations_time import Fade, Strength
+from motion_studio.motion.factors import interpolation
+from motion_studio.motion.operations_time import Delay, Fade, Loop, Reverse, Speed, Strength, Trim
 from tests.motion.conftest import as_heard
 from tests.motion.operation_examples import ALL, GAIN, MASKS, PLACE, TIME, name
 
@@ -83,22 +84,32 @@ def test_time_and_place_commute(operation, make_motion, same):
         same(operation.apply(place.apply(a)), place.apply(operation.apply(a)))
 
 
-@pytest.mark.parametrize("operation", TIME + GAIN, ids=name)
+@pytest.mark.parametrize("operation", [one for one in TIME + GAIN if one.op != "fade"], ids=name)
 def test_time_operations_are_their_matrix(operation, make_motion):
     a = make_motion()
     edited, matrix = operation.apply(a), operation.matrix(a.frames)
-    values, heard = matrix, torch.ones(a.frames)
-    if operation.op == "fade":  # it is what they hear of it that changes, not what it says
-        values, heard = torch.eye(a.frames), matrix.diagonal()
     for site, embedding in a.sites.items():
-        torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", values, embedding.v()))
-        torch.testing.assert_close(edited.sites[site].qk, values @ embedding.qk)
-        for what, whole in zip(as_heard(edited.sites[site]), as_heard(embedding), strict=True):
-            if operation.op == "fade":
-                torch.testing.assert_close(what, torch.einsum("m,m...->m...", heard, whole))
+        torch.testing.assert_close(edited.sites[site].v(), torch.einsum("mn,pnc->pmc", matrix, embedding.v()))
+        torch.testing.assert_close(edited.sites[site].qk, matrix @ embedding.qk)
     assert edited.rank == a.rank
     curve = torch.rand(a.frames)
     torch.testing.assert_close(operation.apply_strength(curve), matrix @ curve)
+
+
+@pytest.mark.parametrize("operation", [one for one in GAIN if one.op == "fade"], ids=name)
+@pytest.mark.parametrize("after", [None, Reverse(), Delay(3), Speed(0.5), Loop(2), Trim(2, 5)], ids=str)
+def test_a_fade_says_who_hears_a_motion_not_what_it_says(operation, after, make_motion):
+    a = make_motion()
+    faded = operation.apply(a)
+    positions = torch.arange(12.0) if after is None else after.positions(12)
+    heard = interpolation(positions, 12) @ operation.gain(12)
+    faded, whole = (motion if after is None else after.apply(motion) for motion in (faded, a))
+    assert faded.rank == a.rank
+    for site, embedding in faded.sites.items():
+        for got, wanted in zip(as_heard(embedding), as_heard(whole.sites[site]), strict=True):
+            torch.testing.assert_close(got, torch.einsum("m,m...->m...", heard, wanted))
+    curve = torch.rand(12)
+    torch.testing.assert_close(operation.apply_strength(curve), operation.gain(12) * curve)
 
 
 def test_a_motion_that_is_silent_or_turned_against_itself_has_no_camera(make_motion):

@@ -14,7 +14,7 @@ from motion_studio.motion.arithmetic import (
 )
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Delay, Speed, Strength, ramp
-from motion_studio.motion.ways import blend_camera, blend_path, shifts_together
+from motion_studio.motion.ways import blend_camera, blend_extent, blend_path, shifts_together, weight_curve
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
 CELL = 1 / 32
@@ -44,8 +44,7 @@ def test_gain_leaves_the_path(operation, make_blob, centres):
     path = wave(FRAMES, 0.08)
     edited = operation.apply(make_blob(path))
     gain = operation.apply_strength(torch.ones(FRAMES))
-    # A fade takes back, at frames that it does not play in full, what the others leave there.
-    heard = gain == 1 if operation.op == "fade" else gain != 0
+    heard = gain != 0
     torch.testing.assert_close(centres(edited)[heard], path[heard], atol=CELL / 10, rtol=0)
     torch.testing.assert_close(operation.apply_path(path), path)
 
@@ -89,7 +88,6 @@ def test_then_and_cross_fade_follow_their_path(make_blob, centres):
         (then(a, b, 6, join=True), joined, 6, 0),
         (cross_fade(a, b, 2, 8), b, 2, 8),
     ):
-        # Where it is heard; what is taken back where it is silent has no place of its own.
         heard = ramp(FRAMES, start, length)
         plain = blend([(a, 1 - heard), (later, heard)])
         torch.testing.assert_close(centres(plain), mixed.path(), atol=CELL / 10, rtol=0)
@@ -126,11 +124,36 @@ def test_motions_moved_together_agree_on_the_path_of_their_blend(make_blob, cent
         way = blend_path([(a, weights[0]), (b, weights[1])])
         shifts = shifts_together([(a, weights[0]), (b, weights[1])])
         moved = [Along(shift).apply(make_blob(path)) for path, shift in zip((a, b), shifts, strict=True)]
-        for one in moved:
-            torch.testing.assert_close(centres(one), way, atol=5e-3, rtol=0)
-            torch.testing.assert_close(one.path(), way, atol=1e-5, rtol=0)
+        for one, weight in zip(moved, weights, strict=True):
+            heard = weight_curve(weight, 9) != 0
+            torch.testing.assert_close(centres(one)[heard], way[heard], atol=5e-3, rtol=0)
+            torch.testing.assert_close(one.path()[heard], way[heard], atol=1e-5, rtol=0)
         mixed = blend(list(zip(moved, weights, strict=True)))
         torch.testing.assert_close(centres(mixed), way, atol=5e-3, rtol=0)
+
+
+def test_where_it_is_silent_a_motion_stays_as_it_was_moved_where_it_is_heard():
+    a = torch.stack([torch.linspace(0.1, 0.5, 5), torch.full((5,), 0.5)], 1)
+    b = a + torch.tensor([0.2, 0.1])
+    early, late = torch.tensor([1.0, 1, 0, 0, 0]), torch.tensor([0.0, 0, 0, 1, 1])
+    shifts = shifts_together([(a, early), (b, late)], "sum")
+    assert not shifts[0].any()  # it goes on its own way
+    torch.testing.assert_close(shifts[1], shifts[1][:1].expand(5, 2))
+    assert shifts[1].abs().max() > 0.05
+    silent = shifts_together([(a, torch.zeros(5)), (b, late)], "sum")
+    assert silent[0].isfinite().all() and not silent[1].any()
+
+
+def test_an_extent_is_of_one_object():
+    a = torch.stack([torch.linspace(0.1, 0.5, 5), torch.full((5,), 0.5)], 1)
+    near, far = a + torch.tensor([0.0, 0.05]), a + torch.tensor([0.0, 0.4])
+    way = blend_path([(a, 1.0), (near, 1.0)])
+    assert blend_extent([(a, 1.0, 0.1), (near, 1.0, 0.08)], way) == pytest.approx(0.125)
+    assert blend_extent([(a, 1.0, 0.1), (near, 1.0, 0.0)], way) == 0  # not known
+    assert blend_extent([(a, 1.0, 0.1), (far, 1.0, 0.1)], blend_path([(a, 1.0), (far, 1.0)])) == 0
+    first = torch.tensor([1.0, 1, 0, 0, 0])
+    way = blend_path([(a, first), (far, 1 - first)])  # one after another they never part from it
+    assert blend_extent([(a, first, 0.1), (far, 1 - first, 0.07)], way) == pytest.approx(0.1)
 
 
 def test_ways_that_add_up_take_the_steps_of_all(make_blob, centres):

@@ -159,6 +159,28 @@ def test_frames_share_a_ground_until_its_end(backbone, motion):
     assert torch.allclose(latents, clean, atol=1e-4)  # the scheduler goes where the shared ground is
 
 
+def test_a_ground_before_a_camera_at_rest_is_held_where_it_is_known_what_moves(backbone, motion):
+    shape, on = (1, 4, 4, 8, 8), settings(sync_until=1.0)
+    way = {"path": [[0.3 + 0.1 * n, 0.5] for n in range(4)], "extent": 0.15}
+    known = motion.replace_info(camera=[[0.0] * 4] * 4, **way)
+    for unknown in (
+        known.replace_info(path=None),
+        known.replace_info(extent=0.0),
+        motion.replace_info(**way),
+    ):
+        assert shared_ground(shape, on, unknown) is None
+    assert shared_ground(shape, on, known).share == 1
+    assert shared_ground(shape, settings(sync_until=1.0, strength=0.4), known).share == 0.4
+    ground = shared_ground(shape, on, known)
+    clean = torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    held = ground(clean)[0]
+    corner, middle = held[:, :, 0, 0], held[:, :, 4]
+    assert torch.allclose(corner, clean[0, :, :, 0, 0].mean(1, keepdim=True).expand_as(corner), atol=1e-5)
+    own = torch.isclose(middle, clean[0, :, :, 4], atol=1e-6).all(0)
+    assert own.any(1).all()  # in each frame the object is its own
+    assert not torch.equal(made(backbone, on, known), made(backbone, settings(), known))
+
+
 def test_noise_is_carried_by_a_camera_that_moves(backbone, motion):
     panning = torch.zeros(4, 4)
     panning[:, 0] = torch.linspace(0, 0.5, 4)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
 
 from motion_studio.errors import MotionFileError
-from motion_studio.motion.arithmetic import then
-from motion_studio.studio.motion_file import MAX_HEADER, PICKLES, read_info, read_motion, write_motion
+from motion_studio.motion.arithmetic import blend, then
+from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.operations_place import Along
+from motion_studio.motion.operations_time import Fade
+from motion_studio.studio.motion_file import (
+    MAX_HEADER,
+    MAX_PARTS_BYTES,
+    PICKLES,
+    read_info,
+    read_motion,
+    write_motion,
+)
 
 N, C, RANK = 5, 4, 2
 
@@ -57,6 +68,24 @@ def test_what_parts_of_the_frames_hear_is_kept(tmp_path, make_motion):
     size = path.stat().st_size
     half = write_motion(path, motion, max_bytes=size - 1)
     assert path.stat().st_size < size and read_motion(path).hash() == half.hash()
+
+
+def test_many_parts_have_room(tmp_path):
+    grid, frames = (8, 8), 16
+    shapes = (frames, 1024), (1, 64, 3), (3, frames, 1024)
+    parts = []
+    for start in range(12):
+        motion = Motion({"a": SiteEmbedding(*(torch.randn(*shape) for shape in shapes), grid)})
+        moved = Along([(0.01 * start, 0.0)] * frames).apply(motion)
+        parts.append(Fade(length=1, start=start).apply(moved))
+    motion, path = blend([(part, 1.0) for part in parts]), tmp_path / "a.safetensors"
+    written = write_motion(path, motion)
+    assert len(read_motion(path).sites["a"].voices) == 12 and written.rank == 3
+    assert 1 << 20 < path.stat().st_size <= MAX_PARTS_BYTES
+    with pytest.raises(MotionFileError, match="0 to 1"):
+        write_motion(path, Motion({"a": replace(motion.sites["a"], heard=torch.full((frames,), 2.0))}))
+    with pytest.raises(MotionFileError, match="without @"):
+        Motion({"a@2": motion.sites["a"]})
 
 
 @pytest.mark.parametrize("key", ["@1", "@0", "@02", "@x", "@3", "@65", "@", "@-2"])
