@@ -26,7 +26,7 @@ from tqdm import tqdm
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import checkpointed, kept_for_backward
 from motion_studio.backbones.registry import load
-from motion_studio.motion.arithmetic import blend
+from motion_studio.motion.arithmetic import blend, cross_fade, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Event, LossPoint
@@ -159,6 +159,17 @@ def growth(bench: Bench, frames: tuple[int, ...], sides: tuple[int, ...]) -> Non
     runs |= {name: forward(bench.backbone, 2, motion) for name, motion in mixed.items()}
     sizes = {"bare": 0.0} | {name: file_kb(motion) for name, motion in mixed.items()}
     bench.compare("motions mixed, a forward", runs, file_kb=sizes)
+    a, b, frames = bench.motions[0], bench.motions[1], bench.backbone.frames
+    parts = {
+        "one motion": a,
+        "cut": then(a, b, frames // 2),
+        "faded over 2 frames": then(a, b, frames // 2, 2),
+        "over 4": then(a, b, frames // 2, 4),
+        "over all": cross_fade(a, b, 0, frames),
+    }
+    runs = {name: forward(bench.backbone, 2, motion) for name, motion in parts.items()}
+    sizes = {name: file_kb(motion) for name, motion in parts.items()}
+    bench.compare("A then B, a forward", runs, file_kb=sizes)
 
 
 def file_kb(motion: Motion) -> float:

@@ -20,9 +20,9 @@ class SharedGround:
     A model holds grounds still: which way one goes must be settled in all frames at once. Averaging the clean
     latents predicted for all frames, where the curve puts the same piece of ground, settles it, whatever is
     drawn there (synchronised diffusion, Kim et al., arXiv 2403.14370: its instances are frames here, its
-    canonical space frame 0's plane). A disc of radius `extent` about the object's `path` (F, 2), both in
-    widths, is left as it is. `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of
-    other shapes.
+    canonical space frame 0's plane). A disc about the object's `path` (F, 2) is left as it is, a latent cell
+    larger than its `extent`, since an object is drawn up to a cell beside its path; both are in widths.
+    `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of other shapes.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SharedGround:
         self.share = share
         self.bare = torch.ones(len(camera), height, width)
         if path is not None:
-            self.bare -= disc(path, extent or UNSEEN, (height, width))
+            self.bare -= disc(path, extent + 1 / width if extent else UNSEEN, (height, width))
         places = carried_along(camera, carried_back(camera, height, width))
         self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
 

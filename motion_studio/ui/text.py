@@ -116,7 +116,7 @@ GENERATE = {
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
     "sync_until": "Shared background until",
-    "sync_until_info": "Share of the steps in which all frames share one background, moved by the camera.",
+    "sync_until_info": "Share of the steps in which all frames share one background, still or moved.",
     "carry": "Carried noise",
     "carry_info": "How much of its noise the motion's camera carries along.",
     "seed": "Seed",

@@ -89,7 +89,7 @@ def test_the_object_stays_its_frames_own():
     # An object whose size nobody knows is left room too.
     assert torch.equal(
         SharedGround(camera(), path, 0.0, HEIGHT, WIDTH).bare,
-        SharedGround(camera(), path, 0.2, HEIGHT, WIDTH).bare,
+        SharedGround(camera(), path, 0.2 - 1 / WIDTH, HEIGHT, WIDTH).bare,
     )
 
 
