@@ -48,7 +48,7 @@ PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
 EXACT = "exact rendering"
 HEADER = ["", "object path", "worst tenth", "camera", "worst tenth", "size object", "size camera"]
-HEADER += ["colour", "shape", "colour leak", "shape leak", "layout", "learning s", "making s"]
+HEADER += ["colour", "shape", "colour leak", "shape leak", "layout", "flicker", "learning s", "making s"]
 SIZES = (0.8, 1.2)
 """The aim for the size of a motion over the truth's."""
 
@@ -127,7 +127,7 @@ class Run:
 def column(rows: list[dict], key: str, quantile: float = 0.5) -> str:
     """Return a quantile of one figure, as text; a dash where no row has it."""
     value = summary([float(row[key]) for row in rows], quantile)
-    return "–" if np.isnan(value) else f"{value:.2f}"
+    return "–" if np.isnan(value) else f"{value:.3f}" if key == "flicker" else f"{value:.2f}"
 
 
 def table(rows: list[dict]) -> str:
@@ -142,7 +142,7 @@ def table(rows: list[dict]) -> str:
         figures = [("path", 0.5), ("path", 0.1), ("camera", 0.5), ("camera", 0.1)]
         figures += [("path_size", 0.5), ("camera_size", 0.5)]
         values = [column(mine, key, quantile) for key, quantile in figures]
-        rest = [column(mine, key) for key in ("layout", "learning", "making")]
+        rest = [column(mine, key) for key in ("layout", "flicker", "learning", "making")]
         lines.append([condition, *values, *shares, *rest])
     return markdown(HEADER, lines)
 

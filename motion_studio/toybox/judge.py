@@ -37,6 +37,8 @@ class Verdict:
     """The source's shape is read back in its place."""
     layout: float
     """Correlation of the two grounds' lightness, objects left out; nan where the source's is plain."""
+    flicker: float
+    """How much the ground's lightness changes from frame to frame; nan where the camera is to move."""
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -74,6 +76,7 @@ def judge(source: Scene, asked: Scene, made: Clip) -> Verdict:
         colour_leak=bool(seen and seen.colour == old.colour),
         shape_leak=bool(seen and seen.shape == old.shape),
         layout=layout(source, made),
+        flicker=np.nan if pans else flicker(made),
     )
 
 
@@ -91,3 +94,17 @@ def layout(source: Scene, made: Clip) -> float:
         if len(a) > 50 and a.std() > 0.01:
             values.append(np.corrcoef(a, b)[0, 1] if b.std() > 0.01 else 0.0)
     return float(np.mean(values)) if values else float("nan")
+
+
+def flicker(made: Clip) -> float:
+    """Return by how much the lightness of a ground changes from frame to frame in the mean, objects left out.
+
+    It is 0 for a ground that holds still, in [0, 1].
+    """
+    light, free = made.frames.mean(1).numpy(), soft_mask(made).numpy() < 0.02
+    changes = [
+        np.abs(after - before)[bare].mean()
+        for before, after, bare in zip(light, light[1:], free[1:] & free[:-1], strict=False)
+        if bare.any()
+    ]
+    return float(np.mean(changes)) if changes else float("nan")
