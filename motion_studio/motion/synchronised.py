@@ -8,7 +8,7 @@ from torch.nn.functional import grid_sample
 
 from motion_studio.errors import InputError
 from motion_studio.motion.background import disc
-from motion_studio.motion.carried import carried_along, carried_back
+from motion_studio.motion.carried import carried_along, carried_back, moving
 
 UNSEEN = 0.2
 """Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
@@ -20,9 +20,10 @@ class SharedGround:
     A model holds grounds still: which way one goes must be settled in all frames at once. Averaging the clean
     latents predicted for all frames, where the curve puts the same piece of ground, settles it, whatever is
     drawn there (synchronised diffusion, Kim et al., arXiv 2403.14370: its instances are frames here, its
-    canonical space frame 0's plane). A disc about the object's `path` (F, 2) is left as it is, a latent cell
-    larger than its `extent`, since an object is drawn up to a cell beside its path; both are in widths.
-    `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of other shapes.
+    canonical space frame 0's plane). A disc of radius `extent` about the object's `path` (F, 2), both in
+    widths, is left as it is, and before a camera at rest up to a latent cell more: objects are drawn a little
+    beside their path, and one that moves little would be held. `share`, 0 to 1, is how far the frames give
+    way. Raises InputError for curves of other shapes.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class SharedGround:
         self.share = share
         self.bare = torch.ones(len(camera), height, width)
         if path is not None:
-            self.bare -= disc(path, extent + 1 / width if extent else UNSEEN, (height, width))
+            room = (1 - moving(camera)) / width
+            self.bare -= disc(path, extent + room if extent else UNSEEN, (height, width))
         places = carried_along(camera, carried_back(camera, height, width))
         self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
 

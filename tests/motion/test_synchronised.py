@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
+from motion_studio.motion.background import disc
 from motion_studio.motion.carried import carried_along, carried_back
 from motion_studio.motion.synchronised import SharedGround
 
@@ -91,6 +92,15 @@ def test_the_object_stays_its_frames_own():
         SharedGround(camera(), path, 0.0, HEIGHT, WIDTH).bare,
         SharedGround(camera(), path, 0.2 - 1 / WIDTH, HEIGHT, WIDTH).bare,
     )
+
+
+def test_there_is_room_about_the_object_as_far_as_the_camera_rests():
+    path = torch.stack([torch.linspace(0.2, 0.8, 5), torch.full((5,), 0.4)], 1)
+    still, pan = camera(), camera()
+    pan[:, 0] = torch.linspace(0, 0.5, 5)
+    for curve, room in ((still, 1 / WIDTH), (pan, 0.0)):
+        bare = 1 - disc(path, 0.15 + room, (HEIGHT, WIDTH))
+        assert torch.allclose(SharedGround(curve, path, 0.15, HEIGHT, WIDTH).bare, bare)
 
 
 def test_it_gives_way_by_its_share():
