@@ -202,13 +202,16 @@ class Backbone(ABC):
         grids = {name: sites[name].grid for name, site in motion.sites.items() if site.rank}
         if frames != motion.frames or any(motion.sites[name].grid != grid for name, grid in grids.items()):
             motion = resampled(motion, frames, grids)
-        placed = motion.map(lambda tensor: tensor.to(self.device, torch.float32))
-        return {
-            name: PartsProcessor(site, motion.info.version, self.processor)
-            if site.others or site.heard is not None
-            else self.processor(site, motion.info.version)
-            for name, site in placed.sites.items()
-        }
+        version, ready = motion.info.version, {}
+        for name, site in motion.sites.items():
+            placed = site.map(lambda tensor: tensor.to(self.device, torch.float32))
+            in_parts = placed.others or placed.heard is not None
+            ready[name] = (
+                PartsProcessor(placed, version, self.processor)
+                if in_parts
+                else self.processor(placed, version)
+            )
+        return ready
 
     def check(self, motion: Motion) -> None:
         """IncompatibleMotion, in one line, unless the motion was learnt on this base's weights and sites.
