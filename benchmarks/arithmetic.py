@@ -36,7 +36,8 @@ from motion_studio.motion.ways import blend_path
 from motion_studio.settings import preset
 from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
-from motion_studio.studio.mix import Mix, Track, build
+from motion_studio.studio.mix import build
+from motion_studio.studio.tracks import Mix, Track
 from motion_studio.toybox.judge import correlation, shifts, spread
 from motion_studio.toybox.probe import read
 from motion_studio.toybox.sample import caption

@@ -16,9 +16,9 @@ from motion_studio.settings import preset
 from motion_studio.studio.invert import invert
 from motion_studio.studio.library import STARTERS, save_reference, shown_scale
 from motion_studio.studio.manager import Manager
-from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.motion_file import read_info, write_motion
 from motion_studio.studio.render import render
+from motion_studio.studio.tracks import Mix, Track
 from motion_studio.video.clip import fit
 from motion_studio.video.files import read_clip, side_by_side, write_clip
 from motion_studio.video.measures import measure

@@ -14,9 +14,9 @@ from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.studio.library import Library, shown_scale
 from motion_studio.studio.manager import Manager
-from motion_studio.studio.mix import Mix
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe, Render, render
+from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
 

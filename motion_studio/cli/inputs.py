@@ -13,8 +13,8 @@ from motion_studio.errors import ClipError, InputError, SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import Settings
 from motion_studio.studio.library import NAME, Library
-from motion_studio.studio.mix import Track
 from motion_studio.studio.motion_file import read_motion, write_motion
+from motion_studio.studio.tracks import Track
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 

@@ -12,9 +12,10 @@ from motion_studio.cli.output import show
 from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, compact, resampled
 from motion_studio.motion.embedding import Motion
-from motion_studio.studio.mix import Mix, build
+from motion_studio.studio.mix import build
 from motion_studio.studio.mix import edit as edited
 from motion_studio.studio.motion_file import read_motion
+from motion_studio.studio.tracks import Mix
 
 
 def mix(arguments: argparse.Namespace) -> None:

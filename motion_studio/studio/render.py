@@ -17,7 +17,8 @@ from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event
 from motion_studio.studio.generate import generate
 from motion_studio.studio.generate import recipe as recipe_of
-from motion_studio.studio.mix import Load, Mix, build
+from motion_studio.studio.mix import Load, build
+from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip, fit
 
 PACKAGES = ("torch", "diffusers", "transformers")

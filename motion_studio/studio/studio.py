@@ -17,8 +17,8 @@ from motion_studio.studio.jobs import Job, Jobs, new_id
 from motion_studio.studio.library import Library
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.memory import within_memory
-from motion_studio.studio.mix import Mix
 from motion_studio.studio.render import render
+from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip
 
 DEFAULT_BASE = "toybox"

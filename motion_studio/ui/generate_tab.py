@@ -12,10 +12,10 @@ import gradio as gr
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe
 from motion_studio.studio.studio import Studio
+from motion_studio.studio.tracks import Mix, Track
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.mix_tab import MixTab
 from motion_studio.ui.work import friendly

@@ -11,7 +11,8 @@ from typing import Any
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
-from motion_studio.studio.mix import Mix, Track, preview_paths
+from motion_studio.studio.mix import preview_paths
+from motion_studio.studio.tracks import Mix, Track
 
 Desk = dict[str, Any]
 

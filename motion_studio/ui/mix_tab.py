@@ -12,8 +12,9 @@ import gradio as gr
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.mix import TOGETHER, build
+from motion_studio.studio.mix import build
 from motion_studio.studio.studio import Studio
+from motion_studio.studio.tracks import TOGETHER
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.mix_desk import KNOBS, Desk
 from motion_studio.ui.work import friendly

@@ -11,7 +11,8 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operations_place import Along, Move, Turn
 from motion_studio.motion.operations_time import Delay, Fade, Reverse
 from motion_studio.studio.library import Library
-from motion_studio.studio.mix import Mix, Track, build, edit, preview_paths
+from motion_studio.studio.mix import build, edit, preview_paths
+from motion_studio.studio.tracks import Mix, Track
 from tests.motion.conftest import as_heard
 
 

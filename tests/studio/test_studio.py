@@ -13,9 +13,9 @@ from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.events import Done
-from motion_studio.studio.mix import Mix, Track
 from motion_studio.studio.render import Recipe, Render, render
 from motion_studio.studio.studio import Studio
+from motion_studio.studio.tracks import Mix, Track
 from motion_studio.ui import shelf
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
