@@ -159,6 +159,10 @@ def growth(bench: Bench, frames: tuple[int, ...], sides: tuple[int, ...]) -> Non
     runs |= {name: forward(bench.backbone, 2, motion) for name, motion in mixed.items()}
     sizes = {"bare": 0.0} | {name: file_kb(motion) for name, motion in mixed.items()}
     bench.compare("motions mixed, a forward", runs, file_kb=sizes)
+
+
+def joined(bench: Bench) -> None:
+    """Compare one motion after another, which different frames hear, with one alone."""
     a, b, frames = bench.motions[0], bench.motions[1], bench.backbone.frames
     parts = {
         "one motion": a,
@@ -206,6 +210,7 @@ def main() -> None:
     bench = Bench(load(args.base), repeats, steps)
     carrying(bench)
     learning(bench)
+    joined(bench)
     growth(bench, *((FRAMES[:2], SIDES[:2]) if args.quick else (FRAMES, SIDES)))
     results = {
         "base": args.base,

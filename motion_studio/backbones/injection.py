@@ -135,6 +135,7 @@ class PartsProcessor:
                 [(voice, gain) for voice, gain in zip(voices, level, strict=True) if gain]
                 or [(voices[0], level[0])]
             )
+            # Live: a dense v kept for each part, a fade has many, would take gigabytes of a large base.
             self.processors.append(kind(heard, version, live=True, part=Part(frames, nearness)))
 
     def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:

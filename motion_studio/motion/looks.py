@@ -52,6 +52,7 @@ def _without_background(motion: Motion, centred: dict[str, SiteEmbedding]) -> di
     sites = dict(centred)
     for name, site in motion.sites.items():
         ground = grounds.get(site.grid)
+        # What is joined of several has their objects on ways of their own, not on the motion's.
         if ground and ground.shown.any() and site.rank and not site.others and len(site.space) == 1:
             taken = ground.taken_out(site)
             heard = torch.full((motion.frames,), share)

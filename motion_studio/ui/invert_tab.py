@@ -231,13 +231,13 @@ class InvertTab:
         return self.sources.get(job.id)
 
     def _save(self, job_id: str, name: str, notes: str) -> tuple[Any, ...]:
-        motion = self.studio.jobs.get(job_id).result if job_id else None
-        if motion is None:
+        job = self.studio.jobs.get(job_id) if job_id else None
+        if job is None or job.result is None:
             raise InputError(WORDS["need_motion"])
         if not name.strip():
             raise InputError(WORDS["need_name"])
-        source = self._source(self.studio.jobs.get(job_id))
-        entry = self.library.save(motion, name, source and source.clip, notes.strip())
+        source = self._source(job)
+        entry = self.library.save(job.result, name, source and source.clip, notes.strip())
         self.studio.drafts.drop(job_id)
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         self.watch.done_with.add(job_id)
