@@ -168,9 +168,8 @@ def test_the_less_alike_what_frames_hear_the_less_they_see_of_each_other(backbon
     early, late = tuple(range(2)), tuple(range(2, frames))
     apart = nearness(then(one, other, 2))
     assert not apart[early][:2].any() and not apart[late][2:].any()
-    assert torch.allclose(
-        apart[early][2:], torch.tensor(-APART), atol=0.5
-    )  # random ones have little in common
+    # Random ones have little in common.
+    assert torch.allclose(apart[early][2:], torch.tensor(-APART), atol=0.5)
     assert torch.allclose(apart[late][:2], apart[early][2:][:1], atol=1e-3)
     common = nearness(blend([(some_motion(backbone, seed=5), 3.0), (then(one, other, 2), 1.0)]))
     assert -APART / 2 < common[early][2:].min() < 0
