@@ -56,6 +56,16 @@ class Settings:
             raise SettingsError(f"setting {', '.join(missing)} is missing")
         return cls(**data)
 
+    @classmethod
+    def read(cls, name: str, text: str) -> Any:
+        """The value of setting `name` as someone typed it: the text, or what it is as JSON."""
+        if get_type_hints(cls).get(name) is str:
+            return text
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
 
 @dataclasses.dataclass(frozen=True)
 class InversionSettings(Settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from motion_studio.backbones.registry import BASES
@@ -12,10 +12,13 @@ from motion_studio.cli.inputs import changed, output, tracks, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
-from motion_studio.studio.library import Library, shown_scale
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Event
+from motion_studio.studio.library import Library, shown_scale, write_side_by_side
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe, Render, render
+from motion_studio.studio.sweep import Sweep, read_values, sweep, varied
 from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_clip, read_recipe, write_clip
@@ -36,14 +39,17 @@ NOT_WITH_RECIPE = (
     "steps",
     "seed",
     "settings",
+    "vary",
 )
 
 
 def generate(arguments: argparse.Namespace) -> None:
-    """Write the video of a prompt, or of another video's recipe."""
+    """Write the video of a prompt, or of another video's recipe; with --vary one for each value."""
     out = output(arguments.out, ".mp4")
     started = time.monotonic()
     made = _again(arguments) if arguments.recipe else _new(arguments)
+    if isinstance(made, Sweep):
+        return _write_sweep(arguments, made, out, round(time.monotonic() - started, 2))
     write_clip(out, made.clip, made.recipe, scale=shown_scale(made.clip))
     seconds = round(time.monotonic() - started, 2)
     size = f"{made.clip.num_frames} frames of {made.clip.width}x{made.clip.height}"
@@ -51,14 +57,28 @@ def generate(arguments: argparse.Namespace) -> None:
     show(arguments, result, [f"{out}: {size}, made in {seconds:.1f} s"])
 
 
-def _new(arguments: argparse.Namespace) -> Render:
-    if arguments.prompt is None:
+def _write_sweep(arguments: argparse.Namespace, made: Sweep, out: Path, seconds: float) -> None:
+    """Write all side by side as video and picture, and beside them OUT-1, OUT-2 …, which carry recipes."""
+    write_side_by_side(out, [one.clip for one in made.renders], made.titles)
+    rows = []
+    for number, (one, title) in enumerate(zip(made.renders, made.titles, strict=True), 1):
+        path = out.with_stem(f"{out.stem}-{number}")
+        write_clip(path, one.clip, one.recipe, scale=shown_scale(one.clip))
+        rows.append({"video": str(path), "title": title, "recipe": one.recipe})
+    picture = str(out.with_suffix(".png"))
+    lines = [f"{row['video']}: {row['title']}" for row in rows]
+    lines += [f"{out}, {picture}: all of them, made in {seconds:.1f} s"]
+    show(arguments, {"video": str(out), "picture": picture, "seconds": seconds, "made": rows}, lines)
+
+
+def _new(arguments: argparse.Namespace) -> Render | Sweep:
+    if arguments.prompt is None and not (arguments.vary or "").startswith("prompt="):
         raise InputError("generate needs --prompt, or --recipe with a video of the studio.")
     laid, paths = tracks(arguments.motions, arguments.data)
     motions = {name: read_motion(path) for name, path in paths.items()}
     backbone = Manager(arguments.device).backbone(arguments.base)
     settings = changed(
-        backbone.spec.generation(arguments.prompt),
+        backbone.spec.generation(arguments.prompt or ""),
         arguments,
         negative_prompt=arguments.negative,
         guidance=arguments.guidance,
@@ -71,9 +91,29 @@ def _new(arguments: argparse.Namespace) -> Render:
         motion_type=arguments.motion_type,
         noise_prior=arguments.noise_prior,
     )
-    reference = _reference(arguments, paths.values()) if settings.noise_prior else None
+    many = _many(arguments, settings)
+    asked = [settings] if many is None else many[1]
+    prior = any(one.noise_prior for one in asked)
+    reference = _reference(arguments, paths.values()) if prior else None
     mix = Mix(laid, together=arguments.together or "no") if laid else None
-    return play(render(backbone, settings, mix, motions.__getitem__, reference), arguments.quiet)
+
+    def make(settings: GenerationSettings) -> Generator[Event]:
+        return render(backbone, settings, mix, motions.__getitem__, reference)
+
+    return play(sweep(*many, make) if many else make(settings), arguments.quiet)
+
+
+def _many(
+    arguments: argparse.Namespace, settings: GenerationSettings
+) -> tuple[str, list[GenerationSettings]] | None:
+    """What --vary NAME=A,B,C asks for; prompts have a | between them."""
+    if arguments.vary is None:
+        return None
+    name, equals, values = arguments.vary.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals:
+        raise InputError(f"--vary {arguments.vary}: NAME=A,B,C is needed, as in --vary strength=0,0.5,1.")
+    return name, varied(settings, name, read_values(name, values))
 
 
 def _again(arguments: argparse.Namespace) -> Render:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -110,8 +109,6 @@ def changed(settings: AnySettings, arguments: argparse.Namespace, **given: Any) 
         name, equals, value = text.partition("=")
         if not equals:
             raise SettingsError(f"--set {text}: NAME=VALUE is needed, as in --set rank=4.")
-        try:
-            values[name.strip().replace("-", "_")] = json.loads(value)
-        except ValueError:
-            values[name.strip().replace("-", "_")] = value
+        name = name.strip().replace("-", "_")
+        values[name] = settings.read(name, value)
     return type(settings).from_json({**settings.to_json(), **values})

@@ -189,6 +189,10 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", metavar="CLIP", help="clip of the noise prior (the one beside the motion)"
     )
+    parser.add_argument(
+        "--vary", metavar="NAME=A,B,C",
+        help="make one video for each value of a setting (prompts with | between them), and all side by side",
+    )  # fmt: skip
     _add_settings(parser)
     parser.add_argument("--recipe", metavar="V.mp4", help="make this video again from the recipe it carries")
     _add_data(parser)

@@ -28,15 +28,16 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Preview:
-    """A clip as it looks after step `step`."""
+    """A clip as it looks after step `step`; of a sweep, the clips that were `made` before it."""
 
     step: int
     clip: Clip
+    made: tuple[Clip, ...] = ()
 
 
 @dataclass(frozen=True)
 class Done:
-    """The job's result: a Motion or a Clip."""
+    """The job's result: a Motion, a Clip, a Render or a Sweep."""
 
     result: Any
 

@@ -1,7 +1,8 @@
 """Motions and renders on disk: the user's own, and the read-only starters that ship with the project.
 
 A folder `motions/` of NAME.safetensors with NAME.mp4 (a loop of the reference) and NAME.webp (thumbnail)
-beside it, a folder `renders/` of videos that carry their recipe, and a `trash/` that gives a motion back.
+beside it, a folder `renders/` of videos that carry their recipe, `sheets/` of several clips side by side, and
+a `trash/` that gives a motion back.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Library:
         self.starters = Path(starters)
         self._lock = threading.Lock()
         try:
-            for folder in (self._motions, self._renders, self._trash):
+            for folder in (self._motions, self._renders, self._sheets, self._trash):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"Cannot use {self.root} as the data folder: {error.strerror}.") from None
@@ -87,6 +88,10 @@ class Library:
     @property
     def _renders(self) -> Path:
         return self.root / "renders"
+
+    @property
+    def _sheets(self) -> Path:
+        return self.root / "sheets"
 
     @property
     def _trash(self) -> Path:
@@ -162,9 +167,15 @@ class Library:
         """Write a video with its recipe inside, named by time and prompt; returns its path."""
         from motion_studio.video.files import write_clip
 
-        title = slug(str(recipe.get("settings", {}).get("prompt") or "render"))[:40].rstrip("-")
-        path = self._renders / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{title}.mp4"
+        title = str(recipe.get("settings", {}).get("prompt") or "render")
+        path = self._renders / f"{_dated(title)}.mp4"
         write_clip(path, clip, recipe, scale=shown_scale(clip))
+        return path
+
+    def save_sheet(self, clips: list[Clip], titles: list[str]) -> Path:
+        """Write clips side by side under their titles, as a video and as a picture beside it (`.png`)."""
+        path = self._sheets / f"{_dated(titles[0])}.mp4"
+        write_side_by_side(path, clips, titles)
         return path
 
     def renders(self) -> list[Path]:
@@ -204,6 +215,19 @@ def save_reference(path: Path, reference: Clip) -> None:
 
     write_clip(path.with_suffix(".mp4"), reference, scale=shown_scale(reference))
     write_thumbnail(path.with_suffix(".webp"), reference)
+
+
+def write_side_by_side(path: Path, clips: list[Clip], titles: list[str]) -> None:
+    """Write the video `path` of clips side by side, and beside it a picture of some of their frames."""
+    from motion_studio.video import files
+
+    scale = shown_scale(clips[0])
+    files.write_clip(path, files.labelled_grid(clips, titles, scale=scale))
+    files.write_sheet(path.with_suffix(".png"), clips, titles, scale=max(1, scale // 2))
+
+
+def _dated(title: str) -> str:
+    return f"{datetime.now():%Y%m%d-%H%M%S-%f}-{slug(title)[:40].rstrip('-')}"
 
 
 def shown_scale(clip: Clip) -> int:

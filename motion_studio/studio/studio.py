@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from motion_studio.studio.library import Library
 from motion_studio.studio.manager import Manager
 from motion_studio.studio.memory import within_memory
 from motion_studio.studio.render import render
+from motion_studio.studio.sweep import sweep
 from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip
 
@@ -89,14 +90,49 @@ class Studio:
             yield Progress(0, settings.steps, "Loading the base model")
             with self.manager.using(self._name) as backbone:
                 events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
-                for event in events:
-                    if keep and isinstance(event, Done) and not cancel.is_set():
+                yield from self._kept(events, cancel) if keep else events
+
+        return self.jobs.submit(kind, settings.prompt or "A clip", make, "making")
+
+    def sweep(
+        self,
+        name: str,
+        many: Sequence[GenerationSettings],
+        mix: Mix | None = None,
+        reference: Clip | None = None,
+        preview_every: int = 4,
+    ) -> Job:
+        """Queue a clip for each of `many` settings, which differ in `name`; the job's result is a Sweep.
+
+        Each clip is kept as it is made, and in the end all side by side. Else as `generate`.
+        """
+
+        def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
+            yield from self._fetched(cancel)
+            yield Progress(0, sum(settings.steps for settings in many), "Loading the base model")
+            with self.manager.using(self._name) as backbone:
+
+                def one(settings: GenerationSettings) -> Generator[Event]:
+                    load = self.library.load
+                    events = render(backbone, settings, mix, load, reference, cancel, preview_every)
+                    return self._kept(events, cancel)
+
+                for event in sweep(name, many, one):
+                    if isinstance(event, Done) and not cancel.is_set():
                         made = event.result
-                        path = self.library.save_render(made.clip, made.recipe)
+                        path = self.library.save_sheet([render.clip for render in made.renders], made.titles)
                         event = Done(replace(made, path=path))
                     yield event
 
-        return self.jobs.submit(kind, settings.prompt or "A clip", make, "making")
+        return self.jobs.submit("sweep", f"{many[0].prompt or 'A clip'}, {name}", make, "making")
+
+    def _kept(self, events: Generator[Event], cancel: threading.Event) -> Generator[Event]:
+        """The events of a render, which is saved in the library as it is done."""
+        for event in events:
+            if isinstance(event, Done) and not cancel.is_set():
+                made = event.result
+                event = Done(replace(made, path=self.library.save_render(made.clip, made.recipe)))
+            yield event
 
     def _fetched(self, cancel: threading.Event) -> Iterator[Progress]:
         for done, total in fetch(self.base, cancel):

@@ -75,11 +75,12 @@ def _telling(thing: Thing) -> bool:
     )
 
 
-def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
+def training_clip(seed: int, kind: str = "any", two: float = TWO) -> tuple[Tensor, str, Tensor]:
     """Return one clip's frames (16, 3, 64, 64), the caption it is trained with, and where its objects are.
 
     The last is the objects' coverage, grown by a cell, on the latents' grid: (16, 16, 16) in [0, 1]. A
-    "lesson" shows a named motion under a still camera, a "filmed" one a named motion of the camera.
+    "lesson" shows a named motion under a still camera, a "filmed" one a named motion of the camera. `two` is
+    the chance of a second object in clips of any kind.
     """
     rng = np.random.default_rng([seed, 1])
     if kind == "lesson":
@@ -87,7 +88,7 @@ def training_clip(seed: int, kind: str = "any") -> tuple[Tensor, str, Tensor]:
     elif kind == "filmed":
         scene = sample_scene(seed, move="still", camera=str(rng.choice(FILMED)))
     else:
-        scene = sample_scene(seed, two=TWO)
+        scene = sample_scene(seed, two=two)
     text = caption(scene, kind != "any" or (nameable(scene) and rng.uniform() < NAMED))
     frames = render(scene).frames
     covers = np.stack([mask(scene, 16, index) for index in range(len(scene.things))])
@@ -110,8 +111,8 @@ class Clips(Dataset):
     `kind` is "any", or of DRILLS or SHARES.
     """
 
-    def __init__(self, seed: int, kind: str) -> None:
-        self.seed, self.kind = seed, kind
+    def __init__(self, seed: int, kind: str, two: float = TWO) -> None:
+        self.seed, self.kind, self.two = seed, kind, two
 
     def __len__(self) -> int:
         return HELD_OUT
@@ -121,8 +122,8 @@ class Clips(Dataset):
         seed, kind = int(rng.integers(HELD_OUT)), self.kind
         if kind in SHARES:
             kind = pick(SHARES[kind], rng)
-        draw = drill_clip if kind in DRILLS else training_clip
-        frames, text, cover = draw(seed, kind)
+        drill = kind in DRILLS
+        frames, text, cover = drill_clip(seed, kind) if drill else training_clip(seed, kind, self.two)
         return (frames * 255).round().byte(), text, cover
 
 
@@ -138,6 +139,7 @@ class LatentPool:
         kind: str = "any",
         fresh: int = 2,
         workers: int = 0,
+        two: float = TWO,
     ) -> None:
         """Keep `size` clips at most, `fresh` of them drawn at once, by `workers` processes beside this one.
 
@@ -145,7 +147,7 @@ class LatentPool:
         """
         self.vae, self.tokenizer, self.size = vae, tokenizer, size
         self.rng = np.random.default_rng(seed)
-        self.drawn = iter(DataLoader(Clips(seed, kind), fresh, num_workers=workers))
+        self.drawn = iter(DataLoader(Clips(seed, kind, two), fresh, num_workers=workers))
         self.added = 0
 
     def __len__(self) -> int:

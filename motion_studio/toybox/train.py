@@ -30,7 +30,7 @@ from motion_studio.backbones.toybox_build import (
     see_time,
 )
 from motion_studio.toybox.autoencoder import train_autoencoder
-from motion_studio.toybox.data import LatentPool, frame_batch
+from motion_studio.toybox.data import TWO, LatentPool, frame_batch
 from motion_studio.toybox.objective import Denoiser, explained, loss_of
 from motion_studio.toybox.quicker import fastest_precision, replayed
 from motion_studio.toybox.sample import vocabulary
@@ -206,7 +206,7 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
 def _pool(pipe, args: argparse.Namespace, step: int) -> LatentPool:
     """Draw the clips that training from `step` on begins with."""
     kind, seed = _stage(step, args).clips, args.seed + step
-    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, seed, kind, args.fresh, args.workers)
+    pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, seed, kind, args.fresh, args.workers, args.two)
     first = args.start_pool // args.fresh if step < args.steps else 1
     for _ in tqdm(range(max(first, 1)), desc="clips", mininterval=5):
         pool.add()
@@ -280,6 +280,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=6000, help="clips kept at most")
     parser.add_argument("--fresh", type=int, default=2, help="new clips a step")
     parser.add_argument("--workers", type=int, default=0, help="processes beside this one that draw clips")
+    parser.add_argument("--two", type=float, default=TWO, help="share of clips of any kind with two objects")
     parser.add_argument("--save-every", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     if torch.cuda.is_available():

@@ -16,24 +16,27 @@ from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.tracks import Mix, Track
-from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.ui import components, mix_desk, pictures, shelf, sweep_panel, text, work
+from motion_studio.ui.form import Form
 from motion_studio.ui.mix_tab import MixTab
+from motion_studio.ui.sweep_panel import SweepPanel
 from motion_studio.ui.work import friendly
+from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
 
 WORDS = text.GENERATE
 FREE_SEEDS = 10**6
 PREVIEW_EVERY = 3
-WHOLE = ("seed", "steps")
 
 
 class GenerateTab:
-    """The widgets and what they do; `settings` holds those that make a GenerationSettings, by name."""
+    """The widgets and what they do: a form of settings, the motions, the screen they are played on."""
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
         self.spec = studio.base
+        self.form = Form(studio.base)
         self.motions: dict[str, str] = {}  # of the jobs that this page started
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False):
@@ -43,60 +46,10 @@ class GenerateTab:
                 self._screen()
 
     def _choices(self) -> None:
-        prompt = gr.Textbox(
-            self.spec.sample_prompt,
-            label=WORDS["prompt"],
-            placeholder=self.spec.sample_prompt,
-            max_length=400,
-        )
+        self.form.prompt()
         self.motion = components.cards(self._cards(), self._first(), elem_id="generate-motions")
-        with gr.Row():
-            strength = gr.Slider(
-                -1, 1.5, 1.0, step=0.05, label=WORDS["strength"], info=WORDS["strength_info"], scale=3
-            )
-            with gr.Column(scale=1, min_width=110):
-                seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
-                self.dice = gr.Button(WORDS["dice"], size="sm")
-        with gr.Accordion(WORDS["more"], open=False):
-            with gr.Row():
-                guide_until = self._share("guide_until")
-                play_until = self._share("play_until")
-            motion_type = gr.Radio(WORDS["motion_types"], value="hybrid", label=WORDS["motion_type"])
-            looks = gr.Dropdown(WORDS["looks_choices"], value="auto", label=WORDS["looks"])
-            with gr.Row():
-                steps = gr.Slider(4, 50, self.spec.steps, step=1, label=WORDS["steps"], min_width=140)
-                guidance = gr.Slider(
-                    1, 12, self.spec.guidance, step=0.5, label=WORDS["guidance"], min_width=140
-                )
-            with gr.Row():
-                sync_until = self._share("sync_until")
-                carry = gr.Slider(
-                    0, 1, 1, step=0.05, label=WORDS["carry"], info=WORDS["carry_info"], min_width=140
-                )
-            noise_prior = gr.Slider(
-                0, 1, 0, step=0.05, label=WORDS["noise_prior"], info=WORDS["noise_prior_info"]
-            )
-            negative = gr.Textbox("", label=WORDS["negative"], max_length=400)
-        self.settings: dict[str, Any] = {
-            "prompt": prompt,
-            "negative_prompt": negative,
-            "steps": steps,
-            "guidance": guidance,
-            "seed": seed,
-            "strength": strength,
-            "guide_until": guide_until,
-            "play_until": play_until,
-            "sync_until": sync_until,
-            "carry": carry,
-            "looks": looks,
-            "motion_type": motion_type,
-            "noise_prior": noise_prior,
-        }
-
-    def _share(self, name: str) -> gr.Slider:
-        own = getattr(self.spec, name)
-        info = WORDS[f"{name}_info"]
-        return gr.Slider(0, 1, own, step=0.05, label=WORDS[name], info=info, min_width=140)
+        self.form.rest()
+        self.sweep = SweepPanel()
 
     def _screen(self) -> None:
         self.player = components.player(*self._views(self._first()), elem_id="generate-player")
@@ -106,6 +59,7 @@ class GenerateTab:
             self.start = gr.Button(WORDS["generate"], variant="primary", elem_id="generate-start")
             self.cancel = gr.Button(WORDS["cancel"], visible=False)
             self.download = gr.DownloadButton(WORDS["download"], visible=False)
+            self.picture = gr.DownloadButton(text.SWEEP["picture"], visible=False)
         with gr.Accordion(WORDS["about"], open=False):
             self.about = gr.HTML(apply_default_css=False)
             with gr.Row():
@@ -119,22 +73,27 @@ class GenerateTab:
 
     def wire(self, page: gr.Blocks, tabs: gr.Tabs, mix: MixTab) -> None:
         """Connect the widgets; a render of a mix comes back on the mixer."""
-        chosen = [self.player, self.carried, self.download, self.about, self.delete, self.file]
+        chosen = [self.player, self.carried, self.download, self.picture, self.about, self.delete, self.file]
+        widgets = list(self.form.widgets.values())
         self.in_hand = [self.motion, *chosen]
         quiet: dict[str, Any] = {"show_progress": "hidden"}
         kept = work.remembered("generate", None).render()
-        last = [*self.in_hand, self.undelete, *self.settings.values()]
+        last = [*self.in_hand, self.undelete, *widgets]
         opened = page.load(self._open, [kept, self.motion], last, **quiet)
-        shown = [self.player, self.carried, self.start, self.download, self.recent]
+        starts = [self.start, self.sweep.start]
+        shown = [self.player, self.carried, *starts, self.download, self.picture, self.recent]
         self.watch.wire(opened.then, self.cancel, shown, self._show)
+        begun = [*self.watch.outputs, self.player, self.carried, *starts, kept]
         gr.on(
-            [self.start.click, self.settings["prompt"].submit],
+            [self.start.click, self.form.widgets["prompt"].submit],
             friendly(self._start),
-            [self.motion, *self.settings.values()],
-            [*self.watch.outputs, self.player, self.carried, self.start, kept],
+            [self.motion, *widgets],
+            begun,
             **quiet,
         )
-        self.dice.click(lambda: random.randrange(FREE_SEEDS), None, self.settings["seed"], **quiet)
+        asked = [self.sweep.name, self.sweep.values, self.motion, *widgets]
+        self.sweep.start.click(friendly(self._start_sweep), asked, begun, **quiet)
+        self.form.dice.click(lambda: random.randrange(FREE_SEEDS), None, self.form.widgets["seed"], **quiet)
         self.motion.input(friendly(self._choose), self.motion, chosen, **quiet)
         page.load(self.renders, None, self.recent, **quiet)
         bin_ = [self.undelete, *self.in_hand]
@@ -142,7 +101,7 @@ class GenerateTab:
             changed = button.click(friendly(act), self.motion, bin_, **quiet)
             changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
         on_mixer = [mix.timeline, mix.prompt, mix.seed, mix.player]
-        restored = [tabs, *on_mixer, *self.in_hand, *self.settings.values()]
+        restored = [tabs, *on_mixer, *self.in_hand, *widgets]
         # Progress shows: each motion's file is read, and the video too.
         self.recent.input(friendly(self._reopen), self.recent, restored).success(**mix.settle)
         dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
@@ -154,9 +113,9 @@ class GenerateTab:
 
     def _open(self, kept: Any, motion: str) -> tuple[Any, ...]:
         """Updates of what is in hand and of the settings, as this browser left them when it made its last."""
-        values: list[Any] = [gr.skip() for _ in self.settings]
+        values: list[Any] = [gr.skip() for _ in self.form.widgets]
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
-            values = self._within(GenerationSettings.from_json(kept["settings"]))
+            values = self.form.shown(GenerationSettings.from_json(kept["settings"]))
             motion = str(kept["motion"])
         known = [card["name"] for card in self._cards()]
         return *self.play(motion if motion in known else self._first()), self._bin(), *values
@@ -178,9 +137,12 @@ class GenerateTab:
 
     def _views(self, motion: str, result: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         right = {**(result or {"hint": WORDS["result_hint"]}), "label": WORDS["result"]}
+        return [*self._reference(motion), right]
+
+    def _reference(self, motion: str) -> list[dict[str, Any]]:
         if not motion:
-            return [right]
-        return [{**shelf.reference_view(self.library, motion), "label": WORDS["reference"]}, right]
+            return []
+        return [{**shelf.reference_view(self.library, motion), "label": WORDS["reference"]}]
 
     def _choose(self, motion: str) -> tuple[Any, ...]:
         return self._with(motion, None, None)
@@ -192,37 +154,62 @@ class GenerateTab:
             components.playing(*self._views(motion, made)),
             "",
             gr.DownloadButton(value=file, visible=file is not None),
+            gr.DownloadButton(visible=False),
             shelf.about(entry),
             gr.Button(visible=entry is not None and not entry.starter),
             gr.DownloadButton(value=entry and str(entry.path), visible=entry is not None),
         )
 
     def _start(self, motion: str, *values: Any) -> tuple[Any, ...]:
-        given = dict(zip(self.settings, values, strict=True))
-        if not given["prompt"].strip():
-            raise InputError(WORDS["need_prompt"])
-        given |= {name: int(given[name] or 0) for name in WHOLE}
-        settings = GenerationSettings(**given)
+        settings = self.form.read(values)
+        job = self.studio.generate(
+            settings, *self._with_motion(motion, settings), preview_every=PREVIEW_EVERY
+        )
+        return self._begun(job, motion, settings, self._views(motion))
+
+    def _start_sweep(self, name: str, texts: str, motion: str, *values: Any) -> tuple[Any, ...]:
+        settings = self.form.read(values)
+        many = self.sweep.read(name, texts, settings)
+        mix, reference = self._with_motion(motion, *many)
+        job = self.studio.sweep(name, many, mix, reference, PREVIEW_EVERY)
+        self.sweep.began(job, name, many)
+        return self._begun(job, motion, settings, self._reference(motion) + self.sweep.views(job))
+
+    def _with_motion(self, motion: str, *many: GenerationSettings) -> tuple[Mix | None, Clip | None]:
+        """The mix of one motion, and its clip where a noise prior asks for it."""
+        prior = motion and any(settings.noise_prior for settings in many)
         mix = Mix((Track(motion),)) if motion else None
-        reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
-        job = self.studio.generate(settings, mix, reference, preview_every=PREVIEW_EVERY)
+        return mix, shelf.reference(self.library, motion) if prior else None
+
+    def _begun(
+        self, job: Job, motion: str, settings: GenerationSettings, views: list[dict[str, Any]]
+    ) -> tuple[Any, ...]:
         self.motions[job.id] = motion
-        blank = components.playing(*self._views(motion))
         kept = {"motion": motion, "settings": settings.to_json()}
-        return *self.watch.start(job), blank, "", gr.Button(visible=False), kept
+        hidden = gr.Button(visible=False)
+        return *self.watch.start(job), components.playing(*views), "", hidden, hidden, kept
 
     def _show(self, job: Job) -> tuple[Any, ...]:
-        """Updates of the player, the figures, the start button, the download and the recent renders."""
+        """Updates of the player, the figures, the start buttons, the downloads and the recent renders."""
         ready, motion = gr.Button(visible=not job.active), self.motions.get(job.id, "")
-        if job.result is not None:
-            player = components.playing(*self._views(motion, pictures.view(job.result.clip)))
-            carried = shelf.carried(self.library, motion, job.result.clip)
-            file = gr.DownloadButton(value=str(job.result.path), visible=True)
-            return player, carried, ready, file, self.renders()
-        player = gr.skip()
-        if job.preview is not None:
-            player = components.playing(*self._views(motion, pictures.view(job.preview.clip)))
-        return player, "", ready, gr.DownloadButton(visible=False), gr.skip()
+        hidden = gr.DownloadButton(visible=False)
+        if job.kind == "sweep":
+            player = components.playing(*self._reference(motion), *self.sweep.views(job))
+        elif job.result is not None or job.preview is not None:
+            clip = (job.result or job.preview).clip
+            player = components.playing(*self._views(motion, pictures.view(clip)))
+        else:
+            player = gr.skip()
+        if job.result is None:
+            left = gr.skip() if job.active or job.kind != "sweep" else self.renders()
+            return player, "", ready, ready, hidden, hidden, left
+        file = gr.DownloadButton(value=str(job.result.path), visible=True)
+        if job.kind == "sweep":
+            picture = gr.DownloadButton(value=str(job.result.path.with_suffix(".png")), visible=True)
+            table = sweep_panel.table(self.library, motion, job.result)
+            return player, table, ready, ready, file, picture, self.renders()
+        carried = shelf.carried(self.library, motion, job.result.clip)
+        return player, carried, ready, ready, file, hidden, self.renders()
 
     def _delete(self, motion: str) -> tuple[Any, ...]:
         title = self.library.entry(motion).title
@@ -248,7 +235,7 @@ class GenerateTab:
             raise InputError(WORDS["wrong_base"].format(base=motion.info.base, own=self.spec.name))
         entry = self.library.save(motion, motion.info.title or pictures.title_of(Path(path)))
         gr.Info(WORDS["added"].format(title=work.one_line(entry.title)))
-        before, after = (gr.skip(),) * 5, (gr.skip(),) * len(self.settings)  # tabs and mixer; settings
+        before, after = (gr.skip(),) * 5, (gr.skip(),) * len(self.form.widgets)  # tabs and mixer; settings
         return *before, *self.play(entry.name), *after
 
     def _reopen(self, name: str) -> tuple[Any, ...]:
@@ -277,21 +264,8 @@ class GenerateTab:
             timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
             player = components.playing({**made, "label": WORDS["result"]})
             mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player
-            skipped = (gr.skip(),) * (len(self.in_hand) + len(self.settings))
+            skipped = (gr.skip(),) * (len(self.in_hand) + len(self.form.widgets))
             return gr.Tabs(selected="mix"), *mixer, *skipped
         motion = names.get(recipe.mix.tracks[0].motion, "") if recipe.mix else ""
         in_hand = gr.HTML(value=motion, cards=self._cards()), *self._with(motion, made, path)
-        return gr.Tabs(selected="generate"), *(gr.skip(),) * 4, *in_hand, *self._within(recipe.settings)
-
-    def _within(self, settings: GenerationSettings) -> list[Any]:
-        """The settings' values as the page's sliders can show them; says which it cannot."""
-        values, clamped = [], []
-        for name, widget in self.settings.items():
-            value = given = getattr(settings, name)
-            if isinstance(widget, gr.Slider):
-                value = min(max(given, widget.minimum), widget.maximum)
-            clamped += [widget.label] if value != given else []
-            values.append(value)
-        if clamped:
-            gr.Warning(WORDS["clamped"].format(names=", ".join(clamped)))
-        return values
+        return gr.Tabs(selected="generate"), *(gr.skip(),) * 4, *in_hand, *self.form.shown(recipe.settings)

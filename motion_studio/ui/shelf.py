@@ -124,12 +124,17 @@ def _localities(local: dict[str, float]) -> str:
 
 def carried(library: Library, motion: str, result: Clip) -> str:
     """How much of a motion's reference a result follows, measured, as HTML; '' without a reference."""
-    clip = reference(library, motion) if motion else None
-    if clip is None:
-        return ""
-    figures, words = measure(clip, result), text.CARRIED
-    shown = [f"<b>{figures[key]:.2f}</b> {escape(word)}" for key, word in words.items() if figures[key]]
+    figures = followed(library, motion, result)
+    shown = [
+        f"<b>{figures[key]:.2f}</b> {escape(word)}" for key, word in text.CARRIED.items() if figures.get(key)
+    ]
     return f'<p class="carried">{" · ".join(shown)}</p>' if shown else ""
+
+
+def followed(library: Library, motion: str, result: Clip) -> dict[str, Any]:
+    """The measures of a result against a motion's reference; none without one."""
+    clip = reference(library, motion) if motion else None
+    return {} if clip is None else measure(clip, result)
 
 
 @lru_cache(maxsize=64)

@@ -163,6 +163,36 @@ GENERATE = {
     "need_prompt": "Please say what the video should show.",
 }
 
+SWEEP = {
+    "sweep": "Try several values",
+    "vary": "What to vary",
+    "vary_info": "All else stays as it is above.",
+    "values": "Values",
+    "commas": "2 to {most}, with commas between",
+    "lines": "2 to {most}, a line each",
+    "suggested": {
+        "strength": "0, 0.5, 1, 1.5",
+        "prompt": "a red star on plain blue\na green circle on yellow checks\na cyan square on gray dots",
+        "seed": "0, 1, 2, 3",
+        "motion_type": "hybrid, object, camera",
+        "play_until": "0.3, 0.5, 0.7, 1",
+        "guide_until": "0, 0.1, 0.3, 1",
+        "sync_until": "0, 0.5, 1",
+        "carry": "0, 0.5, 1",
+        "looks": "background, centre, difference, raw",
+        "guidance": "1, 3, 6",
+        "steps": "5, 10, 20, 40",
+        "noise_prior": "0, 0.3, 0.6",
+    },
+    "start": "Make one of each",
+    "picture": "As a picture",
+    "columns": {
+        "path_correlation": "Object's path",
+        "path_size_ratio": "Its size",
+        "camera_correlation": "Camera",
+    },
+}
+
 ABOUT = {
     "base": "for {base}",
     "made": "made by {operation}",

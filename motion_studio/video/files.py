@@ -20,10 +20,11 @@ from motion_studio.errors import ClipError
 from motion_studio.video import ffmpeg
 from motion_studio.video.clip import Clip
 from motion_studio.video.reading import read_clip
-from motion_studio.video.sheets import contact_sheet, side_by_side, to_bytes
+from motion_studio.video.sheets import contact_sheet, labelled_grid, side_by_side, to_bytes
 
 __all__ = [
     "contact_sheet",
+    "labelled_grid",
     "read_clip",
     "read_recipe",
     "side_by_side",
@@ -148,6 +149,16 @@ def read_recipe(path: str | os.PathLike) -> dict | None:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def write_sheet(path: str | os.PathLike, clips: list[Clip], labels: list[str], scale: int = 1) -> None:
+    """Write frames of the clips in rows under their labels as a picture (`video.sheets.contact_sheet`).
+
+    Raises ClipError when it cannot be written.
+    """
+    picture = Image.fromarray(contact_sheet(clips, labels, scale=scale))
+    with _replacing(path) as place:
+        picture.save(place)
 
 
 def write_thumbnail(path: str | os.PathLike, clip: Clip, side: int = 192) -> None:

@@ -83,6 +83,37 @@ def test_generate_carries_its_recipe(motion, run_json):
     assert read_clip("v.mp4").num_frames == SPEC.frames
 
 
+def test_one_video_for_each_value(motion, run_json, run):
+    line = ("generate", "--motion", motion, *QUICK, "--vary")
+    made = run_json(*line, "strength=0,0.5,1", "--prompt", "a ball", "--out", "v.mp4")
+    assert [row["title"] for row in made["made"]] == ["strength 0", "strength 0.5", "strength 1"]
+    assert [row["video"] for row in made["made"]] == ["v-1.mp4", "v-2.mp4", "v-3.mp4"]
+    for name in (made["video"], made["picture"], *(row["video"] for row in made["made"])):
+        assert Path(name).is_file(), name
+    alone = (
+        "generate",
+        "--motion",
+        motion,
+        *QUICK,
+        "--prompt",
+        "a ball",
+        "--strength",
+        "0.5",
+        "--out",
+        "w.mp4",
+    )
+    assert run(*alone)[0] == 0
+    assert Path("w.mp4").read_bytes() == Path("v-2.mp4").read_bytes() != Path("v-3.mp4").read_bytes()
+    made = run_json(*line, "prompt=a ball, red|a star", "--out", "p.mp4")
+    assert [row["recipe"]["settings"]["prompt"] for row in made["made"]] == ["a ball, red", "a star"]
+
+
+def test_the_noise_prior_can_be_varied(motion, run_json):
+    line = ("generate", "--prompt", "x", "--motion", motion, *QUICK, "--vary", "noise-prior=0,0.5")
+    made = run_json(*line, "--out", "v.mp4")
+    assert made["made"][1]["recipe"]["reference"]
+
+
 def test_a_recipe_makes_the_same_file(run, motion):
     run(
         "generate", "--prompt", "a ball", "--motion", motion, *QUICK, "--noise-prior", "0.5", "--out", "v.mp4"
@@ -208,6 +239,10 @@ BAD = {
         "generate --prompt x --noise-prior 0.5 --steps 1 --base tiny --out v.mp4",
         "reference",
     ),
+    "vary without values": ("generate --prompt x --vary strength --base tiny --out v.mp4", "NAME=A,B,C"),
+    "vary one value": ("generate --prompt x --vary seed=1 --base tiny --out v.mp4", "2 to 8"),
+    "vary what is not there": ("generate --prompt x --vary size=1,2 --base tiny --out v.mp4", "size"),
+    "recipe and vary": ("generate --recipe clip.mp4 --vary seed=1,2 --out v.mp4", "--vary cannot be given"),
     "no recipe": ("generate --recipe clip.mp4 --out v.mp4", "recipe"),
     "recipe and prompt": ("generate --recipe clip.mp4 --prompt x --out v.mp4", "--prompt"),
     "recipe and steps": ("generate --recipe clip.mp4 --steps 5 --out v.mp4", "--steps cannot be given"),

@@ -50,6 +50,31 @@ def test_the_first_video_is_two_clicks_away(opened, studio):
     assert page.locator("#generate-player .screen:not(.blank) canvas").count() == 2
 
 
+def test_several_values_are_made_side_by_side(opened, studio):
+    page = opened()
+    page.locator("#generate-motions [data-name=zigzag]").click()
+    page.get_by_role("button", name="Try several values").click()
+    values = page.get_by_label("Values")
+    values.fill("0.5, 99")
+    page.locator("#sweep-start").click()
+    expect(page.get_by_text("allowed is -10")).to_be_visible()
+    values.fill("0, 0.5, 1, 1.5")
+    page.locator("#sweep-start").click()
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+    assert page.locator("#generate-player .screen:not(.blank) canvas").count() == 5
+    assert page.locator("#generate-player figcaption").all_text_contents()[1:3] == [
+        "strength 0",
+        "strength 0.5",
+    ]
+    expect(page.get_by_role("button", name="As a picture")).to_be_visible()
+    expect(page.locator(".measured", has_text="strength 1.5")).to_be_visible()
+    made = last(studio, "sweep").result
+    assert made.path.is_file() and len({render.path for render in made.renders}) == 4
+    page.locator("#generate-motions [data-name=wave]").click()  # what was made before is put away
+    expect(page.get_by_role("button", name="As a picture")).to_be_hidden()
+    assert page.locator("#generate-player canvas").count() == 2
+
+
 def test_a_render_brings_its_settings_back(opened, studio):
     page = opened()
     prompt = page.get_by_label("Prompt").first

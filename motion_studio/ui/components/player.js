@@ -30,6 +30,8 @@ const rebuild = () => {
   bar.hidden = !list.some((view) => view.sprite);
   // Canvases are kept while their number stays, so that a new preview takes the old one's place without a blink.
   if (shown.length !== list.length) {
+    // Many clips stand in rows, so that none gets too small to see.
+    views.style.setProperty("--columns", list.length > 3 ? Math.ceil(Math.sqrt(list.length)) : list.length);
     shown = list.map(() => {
       const canvas = html("canvas", { role: "img" });
       const screen = html("div", { class: "screen" }, canvas, html("p", { class: "hint" }));

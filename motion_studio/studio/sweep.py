@@ -1,0 +1,82 @@
+"""One clip for each of several values of one setting: what that setting does, all else equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from motion_studio.errors import InputError, SettingsError
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done, Event, Preview, Progress
+from motion_studio.studio.render import Render
+
+MOST = 8
+TEXTS = ("prompt", "negative_prompt")  # what may hold commas
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Clips that differ in the setting `name` alone; `path` shows them side by side (None: it is nowhere)."""
+
+    name: str
+    renders: tuple[Render, ...]
+    path: Path | None = None
+
+    @property
+    def titles(self) -> list[str]:
+        """Each clip's value after its setting's name; a prompt stands alone."""
+        return titles(self.name, [render.recipe["settings"][self.name] for render in self.renders])
+
+
+def titles(name: str, values: Sequence[Any]) -> list[str]:
+    """What the clips of a sweep are called: each value after its setting's name; a prompt stands alone."""
+    head = "" if name == "prompt" else name.replace("_", " ") + " "
+    return [f"{head}{value}" for value in values]
+
+
+def read_values(name: str, text: str) -> list[str]:
+    """Values as typed: prompts have lines or | between them, all others commas."""
+    parts = text.replace("\n", "|").split("|") if name in TEXTS else text.split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def varied(settings: GenerationSettings, name: str, texts: Sequence[str]) -> list[GenerationSettings]:
+    """The settings with each of 2 to 8 typed values in turn. Raises InputError and SettingsError."""
+    known = [field.name for field in fields(settings)]
+    if name not in known:
+        raise SettingsError(f"unknown setting {name}; known are {', '.join(sorted(known))}")
+    if not 2 <= len(texts) <= MOST:
+        raise InputError(f"{len(texts)} values of {name}: 2 to {MOST} can be shown side by side.")
+    many = [settings.from_json({**settings.to_json(), name: settings.read(name, text)}) for text in texts]
+    values = [getattr(one, name) for one in many]
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise InputError(f"{name}={twice[0]} is there twice: each value is shown once.")
+    return many
+
+
+def sweep(
+    name: str, many: Sequence[GenerationSettings], make: Callable[[GenerationSettings], Generator[Event]]
+) -> Generator[Event]:
+    """Make the clip of each settings one after another by `make`; ends with Done(Sweep).
+
+    Previews hold the clips made before theirs. Raises as `make` does; what was made by then stays where it
+    was kept.
+    """
+    total, before = sum(one.steps for one in many), 0
+    made: list[Render] = []
+    for number, settings in enumerate(many, 1):
+        title = f"{number} of {len(many)}"
+        for event in make(settings):
+            if isinstance(event, Progress):
+                yield Progress(before + min(event.step, settings.steps), total, f"{event.text}, {title}")
+            elif isinstance(event, Preview):
+                clips = tuple(render.clip for render in made)
+                yield replace(event, step=before + event.step, made=clips)
+            elif isinstance(event, Done):
+                made.append(event.result)
+        before += settings.steps
+        clips = tuple(render.clip for render in made)
+        yield Preview(before, clips[-1], clips[:-1])
+    yield Done(Sweep(name, tuple(made)))
