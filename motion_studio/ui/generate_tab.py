@@ -52,7 +52,7 @@ class GenerateTab:
         self.sweep = SweepPanel()
 
     def _screen(self) -> None:
-        self.player = components.player(*self._views(self._first()), elem_id="generate-player")
+        self.player = components.player(*self._views(self._first()), keeps=True, elem_id="generate-player")
         self.watch = work.Watch(self.studio.jobs, "generate")
         self.carried = gr.HTML(apply_default_css=False)
         with gr.Row():

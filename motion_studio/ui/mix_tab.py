@@ -49,7 +49,7 @@ class MixTab:
             with gr.Column(scale=3, min_width=260):
                 self.stage = components.stage(elem_id="mix-stage")
             with gr.Column(scale=3, min_width=260):
-                self.player = components.player(self._view(None))
+                self.player = components.player(self._view(None), keeps=True)
                 self.watch = work.Watch(studio.jobs, "mix")
             with gr.Column(scale=3, min_width=260):
                 self._prompt()

@@ -17,6 +17,10 @@ PLAYER = {
     "pause": "Pause",
     "scrub": "Where in the clip",
     "slow": "Full or half speed",
+    "keep": "Keep",
+    "keep_help": "Keep it beside what you make next",
+    "let_go": "Let go",
+    "before": "Before",
 }
 TRIM = {"start": "Start", "end": "End", "learnt": "{part} of {whole} s are learnt"}
 STAGE = {

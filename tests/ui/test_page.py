@@ -67,12 +67,29 @@ def test_several_values_are_made_side_by_side(opened, studio):
         "strength 0.5",
     ]
     expect(page.get_by_role("button", name="As a picture")).to_be_visible()
-    expect(page.locator(".measured", has_text="strength 1.5")).to_be_visible()
     made = last(studio, "sweep").result
     assert made.path.is_file() and len({render.path for render in made.renders}) == 4
     page.locator("#generate-motions [data-name=wave]").click()  # what was made before is put away
     expect(page.get_by_role("button", name="As a picture")).to_be_hidden()
     assert page.locator("#generate-player canvas").count() == 2
+
+
+def test_a_clip_is_kept_beside_the_next(opened, studio):
+    page = opened()
+    player = page.locator("#generate-player")
+    expect(player.get_by_role("button", name="Keep")).to_be_hidden()  # nothing is made yet
+    for motion in ("zigzag", "wave"):
+        page.locator(f"#generate-motions [data-name={motion}]").click()
+        page.locator("#generate-start").click()
+        expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+        if motion == "zigzag":
+            player.get_by_role("button", name="Keep").click()
+            expect(player.locator("figure")).to_have_count(2)  # it stands there once
+    expect(player.locator("figcaption")).to_have_text(["Reference", "Before", "Result"])
+    shown = player.locator("canvas").evaluate_all("all => all.map((one) => one.toDataURL())")
+    assert len(set(shown)) == 3
+    player.get_by_role("button", name="Let go").click()
+    expect(player.locator("figcaption")).to_have_text(["Reference", "Result"])
 
 
 def test_a_render_brings_its_settings_back(opened, studio):

@@ -28,10 +28,10 @@ def script(name: str) -> str:
     return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
 
 
-def player(*views: dict[str, Any], **kwargs: Any) -> gr.HTML:
-    """Clips side by side in step; its value is `playing(...)`."""
+def player(*views: dict[str, Any], keeps: bool = False, **kwargs: Any) -> gr.HTML:
+    """Clips side by side in step; value: `playing(...)`. If it `keeps`, the last can stay beside the next."""
     skeleton = '<div class="player"><div class="views"></div><div class="transport"></div></div>'
-    return _component("player", skeleton, playing(*views), text.PLAYER, **kwargs)
+    return _component("player", skeleton, playing(*views), {**text.PLAYER, "keeps": keeps}, **kwargs)
 
 
 def playing(*views: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,24 @@
 // Clips side by side on one clock. value: {views: [{label, hint, sprite, frames, columns, width, height}], seconds}
+// The last of them can be kept, to stand beside what comes after it.
 const { clock, paint, picture, frameAt, html } = window.motionStudio;
 const views = element.querySelector(".views");
 const bar = element.querySelector(".transport");
 let shown = []; // {canvas, screen, view}
+let kept = null; // the view that is kept
 
 const play = html("button", { class: "play", type: "button" });
 const scrub = html("input", { type: "range", min: 0, max: 999, step: 1, "aria-label": words.scrub });
 const counter = html("output", { class: "counter" });
 const slow = html("button", { class: "rate", type: "button", title: words.slow });
-bar.append(play, scrub, counter, slow);
+const keep = html("button", { class: "keep", type: "button", title: words.keep_help });
+bar.append(play, scrub, counter, slow, ...(words.keeps ? [keep] : []));
 
 play.onclick = () => { clock.playing = !clock.playing; draw(clock.phase); };
 slow.onclick = () => { clock.rate = clock.rate === 1 ? 0.5 : 1; draw(clock.phase); };
+keep.onclick = () => {
+  kept = kept ? null : { ...props.value.views.at(-1), label: words.before };
+  rebuild();
+};
 scrub.oninput = () => { clock.playing = false; clock.seek(scrub.value / 1000); };
 
 const draw = (phase) => {
@@ -25,7 +32,10 @@ const draw = (phase) => {
 };
 
 const rebuild = () => {
-  const list = props.value?.views ?? [];
+  const list = [...(props.value?.views ?? [])];
+  keep.hidden = !kept && !list.at(-1)?.sprite;
+  keep.textContent = kept ? words.let_go : words.keep;
+  if (kept && list.at(-1)?.sprite !== kept.sprite) list.splice(-1, 0, kept);
   if (props.value?.seconds) clock.seconds = props.value.seconds;
   bar.hidden = !list.some((view) => view.sprite);
   // Canvases are kept while their number stays, so that a new preview takes the old one's place without a blink.
