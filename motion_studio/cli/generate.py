@@ -59,12 +59,13 @@ def generate(arguments: argparse.Namespace) -> None:
 
 def _write_sweep(arguments: argparse.Namespace, made: Sweep, out: Path, seconds: float) -> None:
     """Write all side by side as video and picture, and beside them OUT-1, OUT-2 …, which carry recipes."""
-    write_side_by_side(out, [one.clip for one in made.renders], made.titles)
     rows = []
     for number, (one, title) in enumerate(zip(made.renders, made.titles, strict=True), 1):
         path = out.with_stem(f"{out.stem}-{number}")
         write_clip(path, one.clip, one.recipe, scale=shown_scale(one.clip))
         rows.append({"video": str(path), "title": title, "recipe": one.recipe})
+    paths = tracks(arguments.motions, arguments.data)[1]
+    write_side_by_side(out, *made.rows(_reference(arguments, paths.values())))
     picture = str(out.with_suffix(".png"))
     lines = [f"{row['video']}: {row['title']}" for row in rows]
     lines += [f"{out}, {picture}: all of them, made in {seconds:.1f} s"]

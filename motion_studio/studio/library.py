@@ -172,9 +172,9 @@ class Library:
         write_clip(path, clip, recipe, scale=shown_scale(clip))
         return path
 
-    def save_sheet(self, clips: list[Clip], titles: list[str]) -> Path:
+    def save_sheet(self, title: str, clips: list[Clip], titles: list[str]) -> Path:
         """Write clips side by side under their titles, as a video and as a picture beside it (`.png`)."""
-        path = self._sheets / f"{_dated(titles[0])}.mp4"
+        path = self._sheets / f"{_dated(title)}.mp4"
         write_side_by_side(path, clips, titles)
         return path
 

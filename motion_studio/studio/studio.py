@@ -104,8 +104,11 @@ class Studio:
     ) -> Job:
         """Queue a clip for each of `many` settings, which differ in `name`; the job's result is a Sweep.
 
-        Each clip is kept as it is made, and in the end all side by side. Else as `generate`.
+        Each clip is kept as it is made, and in the end all side by side, beside the reference. Else as
+        `generate`.
         """
+
+        title = f"{name.replace('_', ' ')}, {many[0].prompt}"
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield from self._fetched(cancel)
@@ -120,11 +123,11 @@ class Studio:
                 for event in sweep(name, many, one):
                     if isinstance(event, Done) and not cancel.is_set():
                         made = event.result
-                        path = self.library.save_sheet([render.clip for render in made.renders], made.titles)
+                        path = self.library.save_sheet(title, *made.rows(reference))
                         event = Done(replace(made, path=path))
                     yield event
 
-        return self.jobs.submit("sweep", f"{many[0].prompt or 'A clip'}, {name}", make, "making")
+        return self.jobs.submit("sweep", title, make, "making")
 
     def _kept(self, events: Generator[Event], cancel: threading.Event) -> Generator[Event]:
         """The events of a render, which is saved in the library as it is done."""

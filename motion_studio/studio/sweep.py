@@ -11,6 +11,7 @@ from motion_studio.errors import InputError, SettingsError
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.studio.render import Render
+from motion_studio.video.clip import Clip, fit
 
 MOST = 8
 TEXTS = ("prompt", "negative_prompt")  # what may hold commas
@@ -28,6 +29,15 @@ class Sweep:
     def titles(self) -> list[str]:
         """Each clip's value after its setting's name; a prompt stands alone."""
         return titles(self.name, [render.recipe["settings"][self.name] for render in self.renders])
+
+    def rows(self, reference: Clip | None = None) -> tuple[list[Clip], list[str]]:
+        """The clips and their titles as a figure shows them, the reference first, cut to their shape."""
+        clips, names = [render.clip for render in self.renders], self.titles
+        if reference is None:
+            return clips, names
+        one = clips[0]
+        shown = fit(reference, one.num_frames, one.height, one.width, one.fps)
+        return [shown, *clips], ["reference", *names]
 
 
 def titles(name: str, values: Sequence[Any]) -> list[str]:

@@ -21,7 +21,6 @@ from motion_studio.ui.form import Form
 from motion_studio.ui.mix_tab import MixTab
 from motion_studio.ui.sweep_panel import SweepPanel
 from motion_studio.ui.work import friendly
-from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
 
@@ -162,24 +161,19 @@ class GenerateTab:
 
     def _start(self, motion: str, *values: Any) -> tuple[Any, ...]:
         settings = self.form.read(values)
-        job = self.studio.generate(
-            settings, *self._with_motion(motion, settings), preview_every=PREVIEW_EVERY
-        )
+        mix = Mix((Track(motion),)) if motion else None
+        reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
+        job = self.studio.generate(settings, mix, reference, preview_every=PREVIEW_EVERY)
         return self._begun(job, motion, settings, self._views(motion))
 
     def _start_sweep(self, name: str, texts: str, motion: str, *values: Any) -> tuple[Any, ...]:
         settings = self.form.read(values)
         many = self.sweep.read(name, texts, settings)
-        mix, reference = self._with_motion(motion, *many)
+        mix = Mix((Track(motion),)) if motion else None
+        reference = shelf.reference(self.library, motion) if motion else None
         job = self.studio.sweep(name, many, mix, reference, PREVIEW_EVERY)
         self.sweep.began(job, name, many)
         return self._begun(job, motion, settings, self._reference(motion) + self.sweep.views(job))
-
-    def _with_motion(self, motion: str, *many: GenerationSettings) -> tuple[Mix | None, Clip | None]:
-        """The mix of one motion, and its clip where a noise prior asks for it."""
-        prior = motion and any(settings.noise_prior for settings in many)
-        mix = Mix((Track(motion),)) if motion else None
-        return mix, shelf.reference(self.library, motion) if prior else None
 
     def _begun(
         self, job: Job, motion: str, settings: GenerationSettings, views: list[dict[str, Any]]

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+import torch
 
 from motion_studio.errors import Cancelled, InputError, SettingsError
 from motion_studio.settings import GenerationSettings
@@ -13,6 +14,7 @@ from motion_studio.studio.events import Done, Preview, Progress
 from motion_studio.studio.render import render
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.sweep import Sweep, read_values, sweep, titles, varied
+from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
 from tests.tiny import tiny_backbone
@@ -91,6 +93,11 @@ def test_the_studio_keeps_every_clip_and_all_side_by_side(studio):
     assert sheet.width > 3 * sheet.height * 0.8  # three beside one another, a label above each
     assert made.path.with_suffix(".png").is_file()
     assert made.path not in studio.library.renders()
+    clip = made.renders[0].clip
+    wide = Clip(torch.rand(5, 3, 40, 80), 4)
+    clips, names = made.rows(wide)
+    assert names == ["reference", "seed 0", "seed 1", "seed 2"]
+    assert {tuple(one.frames.shape) for one in clips} == {tuple(clip.frames.shape)}
     assert (job.kind, job.progress.step, job.progress.total) == ("sweep", 6, 6)
 
 
