@@ -155,7 +155,8 @@ class GenerationSettings(Settings):
     looks: Literal["auto", "background", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
-    """camera plays the query-key embedding alone; object and hybrid play the value embedding too."""
+    """camera plays the query-key embedding alone, object and hybrid play the value embedding too; with object
+    the ground that frames share (`sync_until`) rests, and is shared as long as the motion plays."""
     carry: float = 1.0
     """Factor on the share of the starting noise that the motion's camera carries along, so that the ground
     made of it goes the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow). The motion

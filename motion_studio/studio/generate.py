@@ -96,10 +96,15 @@ def shared_ground(
 def _camera(
     shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None
 ) -> tuple[Tensor, float]:
-    """The curve (N, 4) of the motion's camera, and how far it is to be followed, 0 to 1."""
+    """The curve (N, 4) of the motion's camera, and how far it is to be followed, 0 to 1.
+
+    For the object's part alone it rests.
+    """
     camera = None if motion is None else motion.camera()
     if camera is None:
         return torch.zeros(shape[2], 4), 0.0
+    if settings.motion_type == "object":
+        camera = torch.zeros_like(camera)
     return stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
 
 
@@ -139,7 +144,10 @@ def denoise(
     model carries a motion only within a step: another job may come between.
     """
     scheduler = backbone.scheduler(settings.steps)
-    ends = settings.guide_until, settings.play_until, settings.sync_until if ground else 0
+    synced = settings.sync_until
+    if settings.motion_type == "object":  # as long as the motion plays: it carries its camera, too
+        synced = max(synced, settings.play_until)
+    ends = settings.guide_until, settings.play_until, synced if ground else 0
     guided, played, shared = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)

@@ -274,6 +274,29 @@ def test_camera_plays_no_value_embedding(backbone, motion):
     assert all(processor.dense is not None for processor in played(backbone, settings(), motion).values())
 
 
+def test_the_objects_part_holds_the_ground_still(backbone, motion):
+    shape = (1, 4, 4, *backbone.latent_size)
+    line = [[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]]
+    pan = [[0.1 * n, 0.0, 0.0, 0.0] for n in range(4)]
+    moved = motion.replace_info(path=line, extent=0.1, camera=pan, carry=1.0)
+    whole = settings(sync_until=0.2, play_until=0.6)
+    part = replace(whole, motion_type="object")
+    rests = moved.replace_info(camera=[[0.0] * 4] * 4)
+    clean = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    held = shared_ground(shape, part, moved)(clean)
+    assert torch.equal(held, shared_ground(shape, whole, rests)(clean))
+    assert not torch.equal(held, shared_ground(shape, whole, moved)(clean))
+    fresh = first_noise(shape, settings(), None)
+    assert torch.equal(first_noise(shape, part, moved), fresh)
+    assert not torch.equal(first_noise(shape, whole, moved), fresh)
+    as_long = replace(part, sync_until=0.6)  # as it plays
+    assert torch.equal(made(backbone, part, moved), made(backbone, as_long, moved))
+    assert not torch.equal(made(backbone, part, moved), made(backbone, whole, moved))
+    alone = replace(part, sync_until=0.0)  # a base whose frames share no ground plays all of it
+    whole = replace(alone, motion_type="hybrid", carry=0.0)
+    assert torch.equal(made(backbone, alone, moved), made(backbone, whole, moved))
+
+
 def test_camera_of_a_first_version_leaves_the_values_alone(backbone, motion):
     sites = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
     first = replace(motion, sites=sites).replace_info(version="v1")
