@@ -26,7 +26,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted
 Make = Callable[[threading.Event, threading.Event], Generator[Event]]
 Queue = queue.SimpleQueue["tuple[Job, Make] | None"]
 
-KEPT_RESULTS = 16  # finished jobs of a lane that keep their clip or motion in memory
+KEPT_RESULTS = 16  # clips or motions of a lane's finished jobs that stay in memory
 LISTED = 50
 LANES = ("learning", "making")
 """What runs side by side, in turns on one model: nobody waits for a clip until a motion is learnt."""
@@ -72,6 +72,11 @@ class Job:
     def seconds(self) -> float:
         """How long it has run, or ran."""
         return (self.finished or time.time()) - self.started if self.started else 0.0
+
+    @property
+    def results(self) -> int:
+        """How many clips or motions it holds in memory, at most."""
+        return 1 + (len(self.preview.made) if self.preview else 0)
 
     def cancel(self) -> None:
         """End it within a step, with no result."""
@@ -199,8 +204,11 @@ class Jobs:
         """Keep the last results of a lane: any number of clips leaves a learnt motion where it is."""
         with self._lock:
             ended = [job for job in self._jobs.values() if job.lane == lane and job._ended.is_set()]
-            for job in sorted(ended, key=lambda job: job.finished or 0.0)[:-KEPT_RESULTS]:
-                del self._jobs[job.id]
+            held = 0
+            for job in sorted(ended, key=lambda job: job.finished or 0.0, reverse=True):
+                held += job.results
+                if held > KEPT_RESULTS:
+                    del self._jobs[job.id]
 
 
 def new_id() -> str:

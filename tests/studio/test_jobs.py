@@ -10,7 +10,7 @@ import time
 import pytest
 
 from motion_studio.errors import Cancelled, ClipError, InputError
-from motion_studio.studio.events import Done, LossPoint, Progress
+from motion_studio.studio.events import Done, LossPoint, Preview, Progress
 from motion_studio.studio.jobs import KEPT_RESULTS, TABLE, Jobs
 
 
@@ -203,6 +203,19 @@ def test_a_job_whose_process_died_is_interrupted(tmp_path):
     assert not any(job.active for job in jobs.list())
     assert jobs.list()[0].error
     jobs.close()
+
+
+def test_a_job_of_many_clips_counts_as_many(jobs):
+    def eight(cancel, stop):
+        yield Preview(1, "clip", ("clip",) * 7)
+        yield Done("eight clips")
+
+    many = [jobs.submit("sweep", str(n), eight) for n in range(KEPT_RESULTS // 8 + 1)]
+    assert all(job.wait(5) for job in many)
+    one = jobs.submit("generate", "one", counting(1, 0))
+    assert one.wait(5)
+    until(lambda: jobs.get(many[-2].id).result is None)  # it has made room
+    assert jobs.get(many[-1].id).result == "eight clips" and jobs.get(one.id).result == 1
 
 
 def test_old_results_are_let_go(jobs):
