@@ -24,11 +24,11 @@ def pipe():
 def captions(monkeypatch):
     """The captions of so many training clips, whose pictures take too long to be drawn for them alone."""
 
-    def read(count: int, kind: str = "any") -> list[str]:
+    def read(count: int, kind: str = "any", two: float = TWO) -> list[str]:
         with monkeypatch.context() as patch:
             patch.setattr(data, "render", lambda scene: Clip(torch.zeros(2, 3, 4, 4), 8.0))
             patch.setattr(data, "mask", lambda *_: np.zeros((2, 4, 4), np.float32))
-            return [training_clip(seed, kind)[1] for seed in range(count)]
+            return [training_clip(seed, kind, two)[1] for seed in range(count)]
 
     return read
 
@@ -51,6 +51,14 @@ def test_some_clips_show_two_objects_and_cover_both(captions):
     assert text == texts[pairs[0]] and len(scene.things) == 2 and torch.equal(frames, render(scene).frames)
     for index in range(2):
         assert (cover >= torch.from_numpy(mask(scene, 16, index))).all()
+
+
+@pytest.mark.parametrize(
+    ("two", "kind", "least", "most"), [(1.0, "any", 0.7, 1), (0, "any", 0, 0), (1.0, "lesson", 0, 0)]
+)
+def test_how_many_show_two_can_be_said(captions, two, kind, least, most):
+    texts = captions(60, kind, two)
+    assert least <= sum(" and a " in text for text in texts) / len(texts) <= most
 
 
 def test_two_objects_can_be_told_apart():
