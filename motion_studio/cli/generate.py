@@ -64,8 +64,7 @@ def _write_sweep(arguments: argparse.Namespace, made: Sweep, out: Path, seconds:
         path = out.with_stem(f"{out.stem}-{number}")
         write_clip(path, one.clip, one.recipe, scale=shown_scale(one.clip))
         rows.append({"video": str(path), "title": title, "recipe": one.recipe})
-    paths = tracks(arguments.motions, arguments.data)[1]
-    write_side_by_side(out, *made.rows(_reference(arguments, paths.values())))
+    write_side_by_side(out, *made.rows())
     picture = str(out.with_suffix(".png"))
     lines = [f"{row['video']}: {row['title']}" for row in rows]
     lines += [f"{out}, {picture}: all of them, made in {seconds:.1f} s"]
@@ -73,7 +72,8 @@ def _write_sweep(arguments: argparse.Namespace, made: Sweep, out: Path, seconds:
 
 
 def _new(arguments: argparse.Namespace) -> Render | Sweep:
-    if arguments.prompt is None and not (arguments.vary or "").startswith("prompt="):
+    vary = _vary(arguments.vary)
+    if arguments.prompt is None and (vary is None or vary[0] != "prompt"):
         raise InputError("generate needs --prompt, or --recipe with a video of the studio.")
     laid, paths = tracks(arguments.motions, arguments.data)
     motions = {name: read_motion(path) for name, path in paths.items()}
@@ -92,29 +92,26 @@ def _new(arguments: argparse.Namespace) -> Render | Sweep:
         motion_type=arguments.motion_type,
         noise_prior=arguments.noise_prior,
     )
-    many = _many(arguments, settings)
-    asked = [settings] if many is None else many[1]
-    prior = any(one.noise_prior for one in asked)
-    reference = _reference(arguments, paths.values()) if prior else None
+    many = varied(settings, *vary) if vary else []
+    reference = _reference(arguments, paths.values()) if many or settings.noise_prior else None
     mix = Mix(laid, together=arguments.together or "no") if laid else None
 
     def make(settings: GenerationSettings) -> Generator[Event]:
         return render(backbone, settings, mix, motions.__getitem__, reference)
 
-    return play(sweep(*many, make) if many else make(settings), arguments.quiet)
+    events = sweep(vary[0], many, make, reference) if vary else make(settings)
+    return play(events, arguments.quiet)
 
 
-def _many(
-    arguments: argparse.Namespace, settings: GenerationSettings
-) -> tuple[str, list[GenerationSettings]] | None:
-    """What --vary NAME=A,B,C asks for; prompts have a | between them."""
-    if arguments.vary is None:
+def _vary(text: str | None) -> tuple[str, list[str]] | None:
+    """The setting and its values in --vary NAME=A,B,C; prompts have a | between them."""
+    if text is None:
         return None
-    name, equals, values = arguments.vary.partition("=")
+    name, equals, values = text.partition("=")
     name = name.strip().replace("-", "_")
     if not equals:
-        raise InputError(f"--vary {arguments.vary}: NAME=A,B,C is needed, as in --vary strength=0,0.5,1.")
-    return name, varied(settings, name, read_values(name, values))
+        raise InputError(f"--vary {text}: NAME=A,B,C is needed, as in --vary strength=0,0.5,1.")
+    return name, read_values(name, values)
 
 
 def _again(arguments: argparse.Namespace) -> Render:

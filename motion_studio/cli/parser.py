@@ -191,7 +191,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--vary", metavar="NAME=A,B,C",
-        help="make one video for each value of a setting (prompts with | between them), and all side by side",
+        help="a video for each value of a setting (prompts with | between them), V-1.mp4 and so on; "
+        "V.mp4 and V.png show all side by side",
     )  # fmt: skip
     _add_settings(parser)
     parser.add_argument("--recipe", metavar="V.mp4", help="make this video again from the recipe it carries")

@@ -61,8 +61,7 @@ class Studio:
         job_id = new_id()
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
-            yield from self._fetched(cancel)
-            yield Progress(0, settings.steps, "Loading the base model")
+            yield from self._ready(cancel, settings.steps)
             with self.manager.using(self._name) as backbone:
                 for event in invert(backbone, clip, settings, prompt, cancel, stop):
                     if isinstance(event, Done) and not cancel.is_set():
@@ -86,8 +85,7 @@ class Studio:
         """
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
-            yield from self._fetched(cancel)
-            yield Progress(0, settings.steps, "Loading the base model")
+            yield from self._ready(cancel, settings.steps)
             with self.manager.using(self._name) as backbone:
                 events = render(backbone, settings, mix, self.library.load, reference, cancel, preview_every)
                 yield from self._kept(events, cancel) if keep else events
@@ -107,12 +105,10 @@ class Studio:
         Each clip is kept as it is made, and in the end all side by side, beside the reference. Else as
         `generate`.
         """
-
         title = f"{name.replace('_', ' ')}, {many[0].prompt}"
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
-            yield from self._fetched(cancel)
-            yield Progress(0, sum(settings.steps for settings in many), "Loading the base model")
+            yield from self._ready(cancel, sum(settings.steps for settings in many))
             with self.manager.using(self._name) as backbone:
 
                 def one(settings: GenerationSettings) -> Generator[Event]:
@@ -120,10 +116,10 @@ class Studio:
                     events = render(backbone, settings, mix, load, reference, cancel, preview_every)
                     return self._kept(events, cancel)
 
-                for event in sweep(name, many, one):
+                for event in sweep(name, many, one, reference):
                     if isinstance(event, Done) and not cancel.is_set():
                         made = event.result
-                        path = self.library.save_sheet(title, *made.rows(reference))
+                        path = self.library.save_sheet(title, *made.rows())
                         event = Done(replace(made, path=path))
                     yield event
 
@@ -137,9 +133,11 @@ class Studio:
                 event = Done(replace(made, path=self.library.save_render(made.clip, made.recipe)))
             yield event
 
-    def _fetched(self, cancel: threading.Event) -> Iterator[Progress]:
+    def _ready(self, cancel: threading.Event, steps: int) -> Iterator[Progress]:
+        """Fetch the base model's files, and say that it loads before a job's `steps`."""
         for done, total in fetch(self.base, cancel):
             yield Progress(done // MB, total // MB, f"Fetching {self.base.title.split(':')[0]}, in MB")
+        yield Progress(0, steps, "Loading the base model")
 
     def close(self) -> None:
         """Cancel what runs and end the workers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.settings import GenerationSettings
@@ -14,15 +14,20 @@ from motion_studio.studio.render import Render
 from motion_studio.video.clip import Clip, fit
 
 MOST = 8
-TEXTS = ("prompt", "negative_prompt")  # what may hold commas
+# What may hold commas: the prompts.
+TEXTS = tuple(name for name, hint in get_type_hints(GenerationSettings).items() if hint is str)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Clips that differ in the setting `name` alone; `path` shows them side by side (None: it is nowhere)."""
+    """Clips that differ in the setting `name` alone, and the `reference` of their motion, if it is known.
+
+    `path` shows them side by side (None: it is nowhere).
+    """
 
     name: str
     renders: tuple[Render, ...]
+    reference: Clip | None = None
     path: Path | None = None
 
     @property
@@ -30,13 +35,13 @@ class Sweep:
         """Each clip's value after its setting's name; a prompt stands alone."""
         return titles(self.name, [render.recipe["settings"][self.name] for render in self.renders])
 
-    def rows(self, reference: Clip | None = None) -> tuple[list[Clip], list[str]]:
+    def rows(self) -> tuple[list[Clip], list[str]]:
         """The clips and their titles as a figure shows them, the reference first, cut to their shape."""
         clips, names = [render.clip for render in self.renders], self.titles
-        if reference is None:
+        if self.reference is None:
             return clips, names
         one = clips[0]
-        shown = fit(reference, one.num_frames, one.height, one.width, one.fps)
+        shown = fit(self.reference, one.num_frames, one.height, one.width, one.fps)
         return [shown, *clips], ["reference", *names]
 
 
@@ -67,12 +72,15 @@ def varied(settings: GenerationSettings, name: str, texts: Sequence[str]) -> lis
 
 
 def sweep(
-    name: str, many: Sequence[GenerationSettings], make: Callable[[GenerationSettings], Generator[Event]]
+    name: str,
+    many: Sequence[GenerationSettings],
+    make: Callable[[GenerationSettings], Generator[Event]],
+    reference: Clip | None = None,
 ) -> Generator[Event]:
     """Make the clip of each settings one after another by `make`; ends with Done(Sweep).
 
     Previews hold the clips made before theirs. Raises as `make` does; what was made by then stays where it
-    was kept.
+    was kept. The `reference` is only shown beside them.
     """
     total, before = sum(one.steps for one in many), 0
     made: list[Render] = []
@@ -89,4 +97,4 @@ def sweep(
         before += settings.steps
         clips = tuple(render.clip for render in made)
         yield Preview(before, clips[-1], clips[:-1])
-    yield Done(Sweep(name, tuple(made)))
+    yield Done(Sweep(name, tuple(made), reference))

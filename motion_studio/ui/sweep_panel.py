@@ -58,7 +58,7 @@ class SweepPanel:
         elif job.preview is not None:
             clips = [*job.preview.made, job.preview.clip]
         views = [pictures.view(clip) for clip in clips] + [{"hint": ""}] * (len(asked) - len(clips))
-        return [{**view, "label": title} for view, title in zip(views, asked, strict=False)]
+        return [{**view, "label": title} for view, title in zip(views, asked, strict=True)]
 
 
 def table(library: Library, motion: str, made: Sweep) -> str:

@@ -95,7 +95,8 @@ def test_the_studio_keeps_every_clip_and_all_side_by_side(studio):
     assert made.path not in studio.library.renders()
     clip = made.renders[0].clip
     wide = Clip(torch.rand(5, 3, 40, 80), 4)
-    clips, names = made.rows(wide)
+    assert made.rows()[1] == made.titles
+    clips, names = replace(made, reference=wide).rows()
     assert names == ["reference", "seed 0", "seed 1", "seed 2"]
     assert {tuple(one.frames.shape) for one in clips} == {tuple(clip.frames.shape)}
     assert (job.kind, job.progress.step, job.progress.total) == ("sweep", 6, 6)
