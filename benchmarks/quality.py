@@ -45,6 +45,8 @@ from motion_studio.video.clip import Clip
 
 PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 """Another way to play the first preset's motions: to the end, guidance leading to the prompt alone."""
+PARTS = {"its object alone": {"motion_type": "object"}, "its camera alone": {"motion_type": "camera"}}
+"""A part of the first preset's motions, of clips that move both: the other part is to be small."""
 CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
 EXACT = "exact rendering"
 HEADER = ["", "object path", "worst tenth", "camera", "worst tenth", "size object", "size camera"]
@@ -131,9 +133,9 @@ def column(rows: list[dict], key: str, quantile: float = 0.5) -> str:
 
 
 def table(rows: list[dict]) -> str:
-    """Return the medians and shares of every condition."""
+    """Return the medians and shares of every condition that was played on all clips."""
     lines = []
-    for condition in dict.fromkeys(row["condition"] for row in rows):
+    for condition in dict.fromkeys(row["condition"] for row in rows if row["condition"] not in PARTS):
         mine = [row for row in rows if row["condition"] == condition]
         shares = [
             f"{np.mean([row[key] for row in mine]):.0%}"
@@ -150,9 +152,11 @@ def table(rows: list[dict]) -> str:
 def by_kind(rows: list[dict], presets: list[str]) -> str:
     """Return each preset's figures by the kind of its clips, and in how many the size is as it should be."""
     lines = []
-    for name in presets:
+    for name in (*presets, *PARTS):
         for kind in KINDS:
             mine = [row for row in rows if row["condition"] == name and row["kind"] == kind]
+            if not mine:
+                continue
             values = [column(mine, key, q) for key in ("path", "camera") for q in (0.5, 0.1)]
             for key in ("path_size", "camera_size"):
                 known = [row[key] for row in mine if not np.isnan(row[key])]
@@ -246,7 +250,7 @@ def measure(args: argparse.Namespace, run: Run) -> None:
     first = motions["faithful" if "faithful" in motions else args.presets[0]]
     for number in tqdm(range(len(run.sources)), desc="controls"):
         run.keep(EXACT, number, render(exact(run.sources[number], run.asked[number])))
-        for condition, changes in PLAYED.items():
+        for condition, changes in (PLAYED | (PARTS if run.kind(number)[0] == "both" else {})).items():
             run.play(condition, number, first[number], **changes)
         mine, other = first[number], first[(number + 1) % len(first)]
         controls = (None, mine.map(torch.zeros_like), other, Reverse().apply(mine))

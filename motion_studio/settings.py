@@ -155,8 +155,9 @@ class GenerationSettings(Settings):
     looks: Literal["auto", "background", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"
-    """camera plays the query-key embedding alone, object and hybrid play the value embedding too; with object
-    the ground that frames share (`sync_until`) rests, and is shared as long as the motion plays."""
+    """camera plays the query-key embedding alone, object and hybrid play the value embedding too. The ground
+    that frames share (`sync_until`) rests with object, and is shared as long as the motion plays; with camera
+    it is shared to the end, and what is unlike it goes its own way."""
     carry: float = 1.0
     """Factor on the share of the starting noise that the motion's camera carries along, so that the ground
     made of it goes the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow). The motion

@@ -12,6 +12,8 @@ from motion_studio.motion.carried import carried_along, carried_back, moving
 
 UNSEEN = 0.2
 """Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
+UNLIKE = 2.5
+"""So many times as far from the shared ground as the median place is what half counts as no ground."""
 
 
 class SharedGround:
@@ -22,8 +24,9 @@ class SharedGround:
     drawn there (synchronised diffusion, Kim et al., arXiv 2403.14370: its instances are frames here, its
     canonical space frame 0's plane). A disc of radius `extent` about the object's `path` (F, 2), both in
     widths, is left as it is, and before a camera at rest up to a latent cell more: objects are drawn a little
-    beside their path, and one that moves little would be held. `share`, 0 to 1, is how far the frames give
-    way. Raises InputError for curves of other shapes.
+    beside their path, and one that moves little would be held. Where the path is not known (None), what is
+    unlike the ground is left as it is, by a robust mean (Huber's M-estimator, two rounds of weights).
+    `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of other shapes.
     """
 
     def __init__(
@@ -33,21 +36,35 @@ class SharedGround:
             shapes = f"{tuple(camera.shape)} and {None if path is None else tuple(path.shape)}"
             raise InputError(f"The camera and the path have shapes {shapes}; (F, 4) and (F, 2) are allowed.")
         self.share = share
-        self.bare = torch.ones(len(camera), height, width)
+        self.bare = None
         if path is not None:
             room = (1 - moving(camera)) / width
-            self.bare -= disc(path, extent + room if extent else UNSEEN, (height, width))
+            self.bare = 1 - disc(path, extent + room if extent else UNSEEN, (height, width))
         places = carried_along(camera, carried_back(camera, height, width))
         self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
 
     def __call__(self, clean: Tensor) -> Tensor:
         """The clean latents (1, C, F, h, w) with the ground that they share in every frame."""
         frames = clean[0].transpose(0, 1)
-        bare = self.bare[:, None].to(frames)
+        bare = self._alike(frames) if self.bare is None else self.bare[:, None].to(frames)
+        ground, known = self._ground(frames, bare)
+        return torch.lerp(frames, ground, self.share * bare * known).transpose(0, 1)[None]
+
+    def _alike(self, frames: Tensor) -> Tensor:
+        """How far each place of the frames (F, C, h, w) is ground, (F, 1, h, w), 0 to 1, by what it shows."""
+        weights = torch.ones_like(frames[:, :1])
+        for _ in range(2):
+            ground, _ = self._ground(frames, weights)
+            off = (frames - ground).square().sum(1, keepdim=True)
+            scale = UNLIKE**2 * off.median().clamp(min=torch.finfo(off.dtype).tiny)
+            weights = 1 / (1 + (off / scale).square())
+        return weights
+
+    def _ground(self, frames: Tensor, bare: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean (F, C, h, w) of the frames where they are bare, as each sees it, and where it is known."""
         seen = frames.new_zeros(len(frames), frames.shape[1] + 1, *frames.shape[2:])
         for frame, free, places in zip(frames, bare, self.places.to(frames), strict=True):
             shown = torch.cat([frame * free, free])[None].expand(len(frames), -1, -1, -1)
             seen += grid_sample(shown, places, align_corners=False)
         times = seen[:, -1:]
-        ground = seen[:, :-1] / times.clamp(min=0.5)
-        return torch.lerp(frames, ground, self.share * bare * (times > 0.5)).transpose(0, 1)[None]
+        return seen[:, :-1] / times.clamp(min=0.5), times > 0.5

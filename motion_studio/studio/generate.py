@@ -81,11 +81,14 @@ def shared_ground(
     """What ground the frames of latents of that shape share; None where the motion does not tell it.
 
     Before a camera at rest they share one only where it is known what moves there: else that was held, too.
+    With the camera's part alone, what moves goes another way than in the motion's clip.
     """
     camera, share = _camera(shape, settings, motion)
     if motion is None or not settings.sync_until:
         return None
     path, extent = motion.path(), motion.info.extent
+    if settings.motion_type == "camera":
+        path = None
     if not (share := share if path is not None and extent else share * moving(camera)):
         return None
     return SharedGround(
@@ -144,10 +147,10 @@ def denoise(
     model carries a motion only within a step: another job may come between.
     """
     scheduler = backbone.scheduler(settings.steps)
-    synced = settings.sync_until
-    if settings.motion_type == "object":  # as long as the motion plays: it carries its camera, too
-        synced = max(synced, settings.play_until)
-    ends = settings.guide_until, settings.play_until, synced if ground else 0
+    # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
+    alone = {"object": settings.play_until, "camera": 1.0, "hybrid": 0.0}[settings.motion_type]
+    synced = max(settings.sync_until, alone) if ground else 0
+    ends = settings.guide_until, settings.play_until, synced
     guided, played, shared = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)

@@ -26,7 +26,11 @@ def painted(curve: torch.Tensor) -> torch.Tensor:
     return torch.stack([(5 * x).sin(), (4 * y).cos(), (3 * x + 3 * y).sin()])[None]
 
 
-def shared(curve: torch.Tensor, path=None, extent: float = 0.0, share: float = 1.0) -> SharedGround:
+ELSEWHERE = torch.full((5, 2), 9.0)
+"""An object's path outside the picture: all of it is ground."""
+
+
+def shared(curve: torch.Tensor, path=ELSEWHERE, extent: float = 0.1, share: float = 1.0) -> SharedGround:
     return SharedGround(curve, path, extent, HEIGHT, WIDTH, share)
 
 
@@ -103,10 +107,34 @@ def test_there_is_room_about_the_object_as_far_as_the_camera_rests():
         assert torch.allclose(SharedGround(curve, path, 0.15, HEIGHT, WIDTH).bare, bare)
 
 
+@pytest.mark.parametrize("curve", [camera(), *MOVES])
+def test_what_is_unlike_the_ground_stays_where_no_path_is_known(curve):
+    ground = painted(curve)
+    given = ground + 0.1 * scattered()
+    cells = [(frame, 5, 3 + 2 * frame) for frame in range(5)]
+    for cell in cells:
+        given[(0, slice(None), *cell)] = torch.tensor([4.0, -4.0, 4.0])
+    kept, erased = (shared(curve, path)(given) for path in (None, ELSEWHERE))
+    for cell in cells:
+        there = (0, slice(None), *cell)
+        assert torch.allclose(kept[there], given[there], atol=0.2)
+        assert not torch.allclose(erased[there], given[there], atol=2.0)
+    bare = torch.ones_like(given, dtype=torch.bool)
+    for cell in cells:
+        bare[(0, slice(None), *cell)] = False
+    errors = [float((made - ground)[bare].square().mean()) for made in (kept, erased, given)]
+    assert errors[0] < 0.5 * errors[1] and errors[0] < 0.8 * errors[2]  # nor does it mark the others' ground
+
+
+def test_frames_that_agree_are_left_alone_where_no_path_is_known():
+    same = torch.ones(1, 3, 5, HEIGHT, WIDTH)
+    assert torch.allclose(shared(camera(), None)(same), same)
+
+
 def test_it_gives_way_by_its_share():
     given = scattered()
     none, half, whole = (
-        SharedGround(MOVES[0], None, 0, HEIGHT, WIDTH, share)(given) for share in (0.0, 0.5, 1.0)
+        SharedGround(MOVES[0], ELSEWHERE, 0.1, HEIGHT, WIDTH, share)(given) for share in (0.0, 0.5, 1.0)
     )
     assert torch.allclose(none, given) and torch.allclose(half, (given + whole) / 2, atol=1e-5)
     assert not torch.allclose(whole, given, atol=0.1)

@@ -297,6 +297,21 @@ def test_the_objects_part_holds_the_ground_still(backbone, motion):
     assert torch.equal(made(backbone, alone, moved), made(backbone, whole, moved))
 
 
+def test_the_cameras_part_shares_its_ground_to_the_end(backbone, motion):
+    shape = (1, 4, 4, *backbone.latent_size)
+    pan = [[0.1 * n, 0.0, 0.0, 0.0] for n in range(4)]
+    moved = motion.replace_info(path=[[0.3, 0.5]] * 4, extent=0.1, camera=pan)
+    whole = settings(sync_until=0.2, play_until=0.6)
+    part = replace(whole, motion_type="camera")
+    clean = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    shared, open_ = (shared_ground(shape, part, it)(clean) for it in (moved, moved.replace_info(path=None)))
+    assert torch.equal(shared, open_)  # what moves is not where the clip's object was
+    assert not torch.equal(shared, shared_ground(shape, whole, moved)(clean))
+    to_the_end = made(backbone, replace(part, sync_until=1.0), moved)
+    assert torch.equal(made(backbone, part, moved), to_the_end)
+    assert not torch.equal(made(backbone, replace(part, sync_until=0.0), moved), to_the_end)
+
+
 def test_camera_of_a_first_version_leaves_the_values_alone(backbone, motion):
     sites = {name: replace(site, space=None, time=None) for name, site in motion.sites.items()}
     first = replace(motion, sites=sites).replace_info(version="v1")
