@@ -21,10 +21,11 @@ assets: .venv/.installed  ## train the built-in model again, and all that is lea
 	$(PY) -m motion_studio.toybox.train
 	$(PY) -m motion_studio.toybox.starters
 
-figures: .venv/.installed  ## the tables of the README
+figures: .venv/.installed  ## measure what the README's tables say, and write them
 	$(PY) benchmarks/gate.py
 	$(PY) benchmarks/quality.py --publish
 	$(PY) benchmarks/arithmetic.py --clips 12
+	$(PY) benchmarks/readme.py --from out
 
 $(PY):
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -258,7 +258,7 @@ def table(rows: list[dict]) -> str:
     for label in dict.fromkeys(row["operation"] for row in rows):
         mine = [row for row in rows if row["operation"] == label]
         lines.append(_line(label, mine))
-        if label in THEN:
+        if label == next(iter(THEN)):
             far = [row for row in mine if row["spread"] > FAR]
             near = [row for row in mine if row["spread"] <= FAR]
             lines += [_line(f"{label}, spread over {FAR}", far), _line(f"{label}, the others", near)]

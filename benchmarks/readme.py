@@ -1,0 +1,106 @@
+"""Fill the tables of the readme from `docs/results`, from what is measured: `python benchmarks/readme.py`.
+
+`--from out` takes what gate.py, quality.py and arithmetic.py have just measured into `docs/results` first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+
+import arithmetic
+import gate
+import quality
+from common import markdown
+
+from motion_studio.errors import InputError
+from motion_studio.settings import preset_names
+
+ROOT = Path(__file__).resolve().parents[1]
+README, RESULTS = ROOT / "README.md", ROOT / "docs/results"
+KEPT = ("gate/gate.json", "gate/gate.png", "quality/quality.json", "quality/quality.png")
+KEPT += ("arithmetic/arithmetic.json", "arithmetic/strength.png")
+"""What the benchmarks write that the project keeps."""
+LEFT_OUT = ("colour leak", "learning s", "making s")
+"""Columns of quality.py that the readme has no room for."""
+AIMS = [
+    "*aim*",
+    ".95",
+    ".80",
+    ".90 (*pure* .80)",
+    "–",
+    ".8–1.2",
+    ".8–1.2",
+    "90%",
+    "90%",
+    "5%",
+    "*pure* .15",
+    "–",
+]
+MIXES = ("A +", "A -", "A /", "-A")
+"""How the names of mixes begin."""
+
+
+def tables(results: dict[str, dict]) -> dict[str, str]:
+    """Return each table of the readme by its name, of the results of the three benchmarks by theirs."""
+    rows = {name: results[name]["rows"] for name in ("gate", "quality", "arithmetic")}
+    conditions = dict.fromkeys(row["condition"] for row in rows["quality"])
+    presets = [name for name in conditions if name in preset_names()]
+    strengths = [row for row in rows["arithmetic"] if "strength" in row]
+    mixes = [row for row in rows["arithmetic"] if row["operation"].startswith(MIXES)]
+    operations = [row for row in rows["arithmetic"] if row not in strengths and row not in mixes]
+    return {
+        "gate": gate.table(rows["gate"]),
+        "quality": with_aims(quality.table(rows["quality"])),
+        "kinds": quality.by_kind(rows["quality"], presets),
+        "operations": arithmetic.table(operations),
+        "mixes": arithmetic.table(mixes),
+        "strengths": arithmetic.table(strengths),
+    }
+
+
+def with_aims(table: str) -> str:
+    """Return the table of quality.py without the columns that are left out, the aims on top."""
+    header, _, *lines = ([cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines())
+    kept = [k for k, name in enumerate(header) if name not in LEFT_OUT]
+    header, *lines = ([cells[k] for k in kept] for cells in (header, *lines))
+    return markdown(header, [AIMS, *lines])
+
+
+def filled(text: str, found: dict[str, str]) -> str:
+    """Return the text with the table after each comment `<!-- NAME -->` replaced by the one of that name.
+
+    Raises InputError where a name has no such place.
+    """
+    for name, table in found.items():
+        place = re.compile(rf"(<!-- {name} -->\n\n)(?:\|.*\n)+")
+        if len(place.findall(text)) != 1:
+            raise InputError(
+                f"The readme has {len(place.findall(text))} tables after <!-- {name} -->, not 1."
+            )
+        text = place.sub(lambda match, table=table: match[1] + table + "\n", text)
+    return text
+
+
+def read(folder: Path) -> dict[str, dict]:
+    """Return the results of the three benchmarks by their names."""
+    return {
+        name: json.loads((folder / f"{name}.json").read_text()) for name in ("gate", "quality", "arithmetic")
+    }
+
+
+def main() -> None:
+    """Take new results in if asked for, and fill the readme."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--from", dest="measured", type=Path, help="folder that the benchmarks wrote to")
+    args = parser.parse_args()
+    for file in KEPT if args.measured else ():
+        shutil.copy(args.measured / file, RESULTS)
+    README.write_text(filled(README.read_text(), tables(read(RESULTS))))
+
+
+if __name__ == "__main__":
+    main()
