@@ -232,9 +232,12 @@ class Backbone(ABC):
                 )
 
     @contextmanager
-    def playing(self, motion: Motion | LiveEmbedding | Processors | None) -> Iterator[None]:
+    def playing(
+        self, motion: Motion | LiveEmbedding | Processors | None, half: bool = False
+    ) -> Iterator[None]:
         """While inside, every prediction carries the motion; after, the model is as before, in any case.
 
+        With `half` only the second half of a batch carries it: a prediction with and one without, in one.
         Takes a motion (played at the base's own length and size), one being learnt, what `processors`
         made, or None for the bare model. Raises what `processors` does. Holds `lock`.
         """
@@ -244,5 +247,5 @@ class Backbone(ABC):
             ready = self.processors(motion)
         else:
             ready = motion.processors if isinstance(motion, LiveEmbedding) else motion
-        with self.lock, injected(self.layers, ready):
+        with self.lock, injected(self.layers, ready, half):
             yield

@@ -148,6 +148,17 @@ class PartsProcessor:
         return output
 
 
+class HalfProcessor:
+    """Temporal self-attention of a batch of which the second half carries a motion, the first does not."""
+
+    def __init__(self, bare: Any, carrying: Any) -> None:
+        self.halves = bare, carrying
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        halves = zip(self.halves, hidden_states.chunk(2), strict=True)
+        return torch.cat([processor(attn, half, *args, **kwargs) for processor, half in halves])
+
+
 def attention(
     query: Tensor, key: Tensor, value: Tensor, heads: int, nearness: Tensor | None = None
 ) -> Tensor:
@@ -214,12 +225,15 @@ class LiveEmbedding:
 
 
 @contextmanager
-def injected(layers: dict[str, Any], processors: dict[str, Any]) -> Iterator[None]:
-    """Each named attention layer with the processor of that name; the old ones come back in any case."""
+def injected(layers: dict[str, Any], processors: dict[str, Any], half: bool = False) -> Iterator[None]:
+    """Each named attention layer with the processor of that name; the old ones come back in any case.
+
+    With `half` the first half of each batch still goes through the old ones.
+    """
     before = {name: layers[name].processor for name in processors}
     try:
         for name, processor in processors.items():
-            layers[name].set_processor(processor)
+            layers[name].set_processor(HalfProcessor(before[name], processor) if half else processor)
         yield
     finally:
         for name, processor in before.items():

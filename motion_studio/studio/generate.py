@@ -180,17 +180,11 @@ def _guided(
     guidance: float,
 ) -> Tensor:
     """The model's output under guidance, with the motion carried; if `apart`, the negative is without it."""
-
-    def output(motion: Processors, text: Tensor) -> Tensor:
-        with backbone.playing(motion):
-            return backbone.predict(torch.cat([latents] * len(text)), t, text)
-
     if guidance == 1:
-        return output(carried, text[1:])
-    if apart:
-        negative, positive = output({}, text[:1]), output(carried, text[1:])
-    else:
-        negative, positive = output(carried, text).chunk(2)
+        with backbone.playing(carried):
+            return backbone.predict(latents, t, text[1:])
+    with backbone.playing(carried, half=apart):
+        negative, positive = backbone.predict(torch.cat([latents] * 2), t, text).chunk(2)
     return negative + guidance * (positive - negative)
 
 

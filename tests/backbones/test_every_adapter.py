@@ -71,6 +71,23 @@ def test_on_and_off(backbone):
     assert state == {name for name, _ in backbone.denoiser.named_parameters()}
 
 
+def test_half_a_batch_can_go_without(backbone):
+    motion, latents, text = some_motion(backbone), noise(backbone), backbone.encode_text(["", "a"])
+
+    def predicted(latents, text):
+        with torch.no_grad():
+            return backbone.predict(latents, 500, text)
+
+    bare = predicted(latents, text[:1])
+    with backbone.playing(motion):
+        with_it = predicted(latents, text[1:])
+    with backbone.playing(motion, half=True):
+        without, carrying = predicted(torch.cat([latents] * 2), text).chunk(2)
+    assert torch.allclose(without, bare, atol=1e-4) and torch.allclose(carrying, with_it, atol=1e-4)
+    assert not torch.allclose(bare, with_it, atol=1e-2)
+    assert torch.equal(bare, predicted(latents, text[:1]))
+
+
 def test_gradients_reach_the_embeddings_alone(backbone):
     live = live_embedding(backbone)
     with backbone.playing(live):
