@@ -20,6 +20,8 @@ from motion_studio.video.clip import Clip
 
 _GRID, _REACH, _ANGLES = 28, 1.5, 72
 _DARK, _BRIGHT = 0.64, 0.80
+_LEAST = 12 / 64**2
+"""Share of a picture that an object covers at least; half of it places one."""
 EDGES = 0.15
 """Share of what is bright, above which a colour is an object's and not only where two colours blend."""
 
@@ -60,10 +62,11 @@ def read_each(clip: Clip) -> list[Reading]:
     bright = soft_mask(clip)
     masks = [bright * (nearest == index) for index in range(len(COLOURS))]
     masks = [mask for mask in masks if mask.sum() > EDGES * bright.sum()]
+    near = round(clip.width / 32)
     readings = []
     for mask in sorted(masks, key=lambda one: -float(one.sum())):
         others = sum((other for other in masks if other is not mask), torch.zeros_like(mask))
-        alone = (max_pool2d(mask, 5, 1, 2) * others).amax((1, 2)) < 0.5
+        alone = (max_pool2d(mask, 2 * near + 1, 1, near) * others).amax((1, 2)) < 0.5
         if reading := _read(clip, mask, alone if alone.any() else ~alone):
             readings.append(reading)
     return readings
@@ -72,7 +75,7 @@ def read_each(clip: Clip) -> list[Reading]:
 def _read(clip: Clip, mask: Tensor, alone: Tensor) -> Reading | None:
     """Read what is under a mask (F, H, W), its shape from the frames (F,) in which it is seen alone."""
     area = mask.sum((1, 2))
-    if (area > 12).float().mean() < 0.75:
+    if (area > _LEAST * mask[0].numel()).float().mean() < 0.75:
         return None
     size = clip.width
     centre = _centres(mask)
@@ -99,14 +102,14 @@ def _centres(mask: Tensor) -> Tensor:
         torch.stack([(mask.sum(1) * axis).sum(1), (mask.sum(2) * axis).sum(1)], 1)
         / total.clamp(min=1e-6)[:, None]
     )
-    seen = torch.nonzero(total > 6)[:, 0]
+    seen = torch.nonzero(total > _LEAST / 2 * mask[0].numel())[:, 0]
     nearest = (torch.arange(len(mask))[:, None] - seen[None]).abs().argmin(1)
     return centre[seen[nearest]]
 
 
 def _colour(frames: Tensor, mask: Tensor) -> str:
     sure = (mask > 0.95).float()
-    sure = sure if sure.sum() > 20 else mask
+    sure = sure if sure.sum() > 1.5 * _LEAST * mask[0].numel() else mask
     mean = (frames * sure[:, None]).sum((0, 2, 3)) / sure.sum()
     names = list(COLOURS)
     return names[int((torch.tensor([COLOURS[n] for n in names]) - mean).square().sum(1).argmin())]

@@ -28,11 +28,25 @@ def test_rendered_clips_are_read_right():
     assert np.mean(right) >= 0.98
 
 
-def test_two_objects_are_read_each():
+@pytest.mark.parametrize("size", [32, 128])
+def test_a_clip_is_read_alike_at_any_size(size):
+    for number in range(8):
+        scene = sample_scene(HELD_OUT + number, move=NAMED[number], camera="none")
+        one, other = read(render(scene)), read(render(scene, size))
+        assert (one.colour, one.shape) == (other.colour, other.shape)
+        assert np.allclose(one.path, other.path, atol=0.02) and np.allclose(
+            one.radius, other.radius, atol=0.02
+        )
+        if number == NAMED.index("spin"):
+            assert np.abs(one.angle - other.angle).max() < 0.2
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_two_objects_are_read_each(size):
     right = []
-    for number in range(32):
+    for number in range(32 if size == 64 else 8):
         scene = sample_scene(HELD_OUT + number, camera="none", two=1.0)
-        seen = {one.colour: one for one in read_each(render(scene))}
+        seen = {one.colour: one for one in read_each(render(scene, size))}
         assert seen.keys() == {thing.colour for thing in scene.things}
         for index, thing in enumerate(scene.things):
             right.append(seen[thing.colour].shape == thing.shape)
