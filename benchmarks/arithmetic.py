@@ -253,7 +253,7 @@ def curve(rows: list[dict], file: Path) -> None:
 
 
 def table(rows: list[dict]) -> str:
-    """Return medians by operation, and those of A then B by how far its path spreads."""
+    """Return medians by operation, and those of the first of `THEN` by how far its path spreads."""
     lines = []
     for label in dict.fromkeys(row["operation"] for row in rows):
         mine = [row for row in rows if row["operation"] == label]

@@ -46,19 +46,18 @@ MIXES = ("A +", "A -", "A /", "-A")
 
 def tables(results: dict[str, dict]) -> dict[str, str]:
     """Return each table of the readme by its name, of the results of the three benchmarks by theirs."""
-    rows = {name: results[name]["rows"] for name in ("gate", "quality", "arithmetic")}
+    rows = {name: found["rows"] for name, found in results.items()}
     conditions = dict.fromkeys(row["condition"] for row in rows["quality"])
     presets = [name for name in conditions if name in preset_names()]
-    strengths = [row for row in rows["arithmetic"] if "strength" in row]
-    mixes = [row for row in rows["arithmetic"] if row["operation"].startswith(MIXES)]
-    operations = [row for row in rows["arithmetic"] if row not in strengths and row not in mixes]
+    kinds: dict[str, list[dict]] = {"operations": [], "mixes": [], "strengths": []}
+    for row in rows["arithmetic"]:
+        mixed = "mixes" if row["operation"].startswith(MIXES) else "operations"
+        kinds["strengths" if "strength" in row else mixed].append(row)
     return {
         "gate": gate.table(rows["gate"]),
         "quality": with_aims(quality.table(rows["quality"])),
         "kinds": quality.by_kind(rows["quality"], presets),
-        "operations": arithmetic.table(operations),
-        "mixes": arithmetic.table(mixes),
-        "strengths": arithmetic.table(strengths),
+        **{name: arithmetic.table(mine) for name, mine in kinds.items()},
     }
 
 
@@ -77,11 +76,9 @@ def filled(text: str, found: dict[str, str]) -> str:
     """
     for name, table in found.items():
         place = re.compile(rf"(<!-- {name} -->\n\n)(?:\|.*\n)+")
-        if len(place.findall(text)) != 1:
-            raise InputError(
-                f"The readme has {len(place.findall(text))} tables after <!-- {name} -->, not 1."
-            )
-        text = place.sub(lambda match, table=table: match[1] + table + "\n", text)
+        text, times = place.subn(lambda match, table=table: match[1] + table + "\n", text)
+        if times != 1:
+            raise InputError(f"The readme has {times} tables after <!-- {name} -->, not 1.")
     return text
 
 
