@@ -16,6 +16,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds the package from its own folder
 
 from motion_studio.studio.events import Done, Event  # noqa: E402
+from motion_studio.toybox.data import PICTURE  # noqa: E402
 from motion_studio.toybox.judge import judge, shifts, spread  # noqa: E402
 from motion_studio.toybox.sample import HELD_OUT, sample_scene  # noqa: E402
 from motion_studio.toybox.world import Scene, render  # noqa: E402
@@ -83,7 +84,7 @@ def exact(source: Scene, asked: Scene) -> Scene:
 
 
 def shows_camera(source: Scene, asked: Scene) -> bool:
-    """Whether the judge reads the source's camera, if it moves, from a perfect clip of what is asked for."""
+    """Whether the judge reads the source's camera, if it moves, from a small clip of just what is asked."""
     if not np.any(source.camera):
         return True
     return judge(source, asked, render(exact(source, asked))).camera > SEEN
@@ -93,7 +94,7 @@ def through_a_file(scene: Scene) -> Clip:
     """Render a scene to an mp4 and read it back, as a user's clip comes in."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        write_clip(path, render(scene))
+        write_clip(path, render(scene, PICTURE))
         return read_clip(path)
 
 
@@ -109,7 +110,7 @@ def save(out: Path, name: str, results: dict, table: str, clips: list[Clip], lab
     (out / f"{name}.json").write_text(json.dumps(results, indent=1, allow_nan=True) + "\n")
     (out / f"{name}.md").write_text(table + "\n")
     if clips:
-        Image.fromarray(contact_sheet(clips, labels)).save(out / f"{name}.png")
+        Image.fromarray(contact_sheet(clips, labels, columns=6)).save(out / f"{name}.png", optimize=True)
     print(table)
 
 

@@ -14,6 +14,7 @@ from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.generate import generate
+from motion_studio.toybox.data import PICTURE
 from motion_studio.toybox.motions import MOVES
 from motion_studio.toybox.probe import obeys, read, read_each
 from motion_studio.toybox.sample import HELD_OUT, caption, sample_scene
@@ -105,10 +106,10 @@ def main() -> None:
     args = parser.parse_args()
     scenes = prompts(args.prompts)
     twos = pairs(args.pairs)
-    probe = [check(scene, render(scene)) for scene in scenes]
+    probe = [check(scene, render(scene, PICTURE)) for scene in scenes]
     right = {key: float(np.mean([row[key] for row in probe])) for key in probe[0]}
     print("the probe on rendered clips:", shares(probe))
-    print("of two objects:", shares([check_pair(scene, render(scene)) for scene in twos]))
+    print("of two objects:", shares([check_pair(scene, render(scene, PICTURE)) for scene in twos]))
     backbone = load("toybox")
     how = {"steps": args.steps, "guidance": args.guidance or backbone.spec.guidance}
     rows, clips = drawn(backbone, scenes, check, **how)

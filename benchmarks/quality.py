@@ -38,6 +38,7 @@ from motion_studio.settings import FIGURES, GenerationSettings, preset
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import read_motion, write_motion
+from motion_studio.toybox.data import PICTURE
 from motion_studio.toybox.judge import judge
 from motion_studio.toybox.sample import caption
 from motion_studio.toybox.world import render
@@ -237,7 +238,7 @@ def main() -> None:
 def measure(args: argparse.Namespace, run: Run) -> None:
     """Learn, play, judge; save the figures and publish them if asked for."""
     for number in range(0, len(run.sources), run.every):
-        run.clips.append(render(run.sources[number]))
+        run.clips.append(render(run.sources[number], PICTURE))
         run.labels.append(f"{number} source")
     motions: dict[str, list[Motion]] = {}
     for name in args.presets:
@@ -249,7 +250,7 @@ def measure(args: argparse.Namespace, run: Run) -> None:
         print(table(run.rows), flush=True)
     first = motions["faithful" if "faithful" in motions else args.presets[0]]
     for number in tqdm(range(len(run.sources)), desc="controls"):
-        run.keep(EXACT, number, render(exact(run.sources[number], run.asked[number])))
+        run.keep(EXACT, number, render(exact(run.sources[number], run.asked[number]), PICTURE))
         for condition, changes in (PLAYED | (PARTS if run.kind(number)[0] == "both" else {})).items():
             run.play(condition, number, first[number], **changes)
         mine, other = first[number], first[(number + 1) % len(first)]

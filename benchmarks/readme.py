@@ -94,8 +94,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--from", dest="measured", type=Path, help="folder that the benchmarks wrote to")
     args = parser.parse_args()
-    for file in KEPT if args.measured else ():
-        shutil.copy(args.measured / file, RESULTS)
+    wanted = [args.measured / file for file in KEPT] if args.measured else []
+    if missing := [str(file) for file in wanted if not file.is_file()]:
+        parser.error(
+            f"not there, so nothing is taken: {', '.join(missing)}; gate, quality and arithmetic write them"
+        )
+    for file in wanted:
+        shutil.copy(file, RESULTS)
     README.write_text(filled(README.read_text(), tables(read(RESULTS))))
 
 

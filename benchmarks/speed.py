@@ -33,13 +33,14 @@ from motion_studio.studio.events import Event, LossPoint
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import write_motion
+from motion_studio.toybox.data import PICTURE
 from motion_studio.toybox.sample import HELD_OUT, sample_scene
 from motion_studio.toybox.world import render
 from motion_studio.video.clip import Clip, fit
 
 MIXED = (1, 2, 4, 8)
 FRAMES = (8, 16, 32, 64)
-SIDES = (32, 64, 96, 128)
+SIDES = (64, 128, 192, 256)
 PROMPT = "a red star on blue dots"
 Run = Callable[[], Any]
 
@@ -49,7 +50,7 @@ class Bench:
 
     def __init__(self, backbone: Backbone, repeats: int, steps: int) -> None:
         self.backbone, self.repeats, self.steps = backbone, repeats, steps
-        self.clip = render(sample_scene(HELD_OUT, move="free"))
+        self.clip = render(sample_scene(HELD_OUT, move="free"), PICTURE)
         self.motions = [self.learnt(seed) for seed in range(max(MIXED))]
         self.rows: list[dict[str, Any]] = []
 

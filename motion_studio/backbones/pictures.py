@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from motion_studio.backbones.base import Backbone
+
+
+def seen(vae: nn.Module, frames: Tensor) -> Tensor:
+    """Frames (F, 3, H, W) as the encoder of `vae` sees them: smaller where its decoder draws finer.
+
+    Only an AutoencoderTiny may have a decoder of more levels than its encoder.
+    """
+    levels = len(vae.config.get("encoder_block_out_channels", vae.config.block_out_channels))
+    finer = 2 ** (len(vae.config.block_out_channels) - levels)
+    return frames if finer == 1 else avg_pool2d(frames, finer)
 
 
 class PictureBackbone(Backbone):
@@ -22,7 +33,7 @@ class PictureBackbone(Backbone):
         parts = []
         for chunk in frames.split(self.chunk):
             with self.lock:
-                out = vae.encode((2 * chunk - 1).to(self.device, vae.dtype))
+                out = vae.encode((2 * seen(vae, chunk) - 1).to(self.device, vae.dtype))
             parts.append(out.latents if hasattr(out, "latents") else out.latent_dist.mode())
         latents = torch.cat(parts).float() * vae.config.scaling_factor
         return latents.transpose(0, 1)[None]

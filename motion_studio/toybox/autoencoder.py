@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from motion_studio.backbones.pictures import seen
 from motion_studio.toybox.data import frame_batch
 from motion_studio.toybox.sample import HELD_OUT
 
@@ -23,7 +24,7 @@ def weighted_error(made: Tensor, frames: Tensor) -> Tensor:
 def _round_trip(vae: nn.Module, frames: Tensor) -> tuple[Tensor, Tensor]:
     """Return latents and the picture made from them with a little noise, both float32."""
     with torch.autocast(frames.device.type, torch.bfloat16):
-        latents = vae.encode(frames * 2 - 1).latents
+        latents = vae.encode(seen(vae, frames) * 2 - 1).latents
         made = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
     return latents.float(), (made.float() + 1) / 2
 
@@ -63,5 +64,5 @@ def train_autoencoder(
 def psnr(vae: nn.Module, seed: int, device: torch.device) -> float:
     """Return the mean peak signal-to-noise ratio in dB on held-out frames in their own colours."""
     frames = frame_batch(HELD_OUT + seed).to(device)
-    made = ((vae.decode(vae.encode(frames * 2 - 1).latents).sample + 1) / 2).clamp(0, 1)
+    made = ((vae.decode(vae.encode(seen(vae, frames) * 2 - 1).latents).sample + 1) / 2).clamp(0, 1)
     return float(-10 * torch.log10((made - frames).square().mean((1, 2, 3))).mean())

@@ -18,6 +18,9 @@ from motion_studio.toybox.world import Thing, mask, render
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
 """Shares of the clips: motion in the caption (if it has a name), odd colours, no caption, a word left out."""
 
+PICTURE = 128
+"""Pixels a side that the autoencoder draws."""
+
 TWO = 0.15
 """Share of the clips of any kind that show a second object, with a motion of its own."""
 
@@ -42,11 +45,11 @@ def seeded(rng: np.random.Generator) -> torch.Generator:
 
 
 def frame_batch(seed: int, scenes: int = 8, frames: int = 2) -> Tensor:
-    """Return (scenes · frames, 3, 64, 64) in [0, 1] for the autoencoder, a quarter of them in odd colours."""
+    """Return (scenes · frames, 3, 128, 128) in [0, 1] for the autoencoder, a quarter in odd colours."""
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(scenes):
-        picture = render(sample_scene(int(rng.integers(HELD_OUT)), frames)).frames
+        picture = render(sample_scene(int(rng.integers(HELD_OUT)), frames), PICTURE).frames
         out.append(shuffle_looks(picture, seeded(rng)) if rng.uniform() < 0.25 else picture)
     return torch.cat(out)
 

@@ -16,6 +16,7 @@ from motion_studio.studio.events import Done
 from motion_studio.studio.invert import invert
 from motion_studio.studio.library import STARTERS, save_reference
 from motion_studio.studio.motion_file import write_motion
+from motion_studio.toybox.data import PICTURE
 from motion_studio.toybox.motions import smooth
 from motion_studio.toybox.sample import FRAMES, caption
 from motion_studio.toybox.world import Ground, Scene, Thing, render
@@ -23,7 +24,7 @@ from motion_studio.video.files import write_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = ROOT / "assets" / "clips"
-_SCALE = 4
+_SCALE = 2
 
 
 def _time() -> np.ndarray:
@@ -76,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips-only", action="store_true", help="render the clips, learn nothing")
     args = parser.parse_args()
-    made = {title: (scene, render(scene)) for title, scene in scenes().items()}
+    made = {title: (scene, render(scene, PICTURE)) for title, scene in scenes().items()}
     CLIPS.mkdir(parents=True, exist_ok=True)
     for title, (_, clip) in made.items():
         write_clip(CLIPS / f"{_name(title)}.mp4", clip, scale=_SCALE)

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from motion_studio.backbones.pictures import seen
 from motion_studio.backbones.toybox_build import (
     at_frames,
     build,
@@ -78,7 +79,7 @@ def unit_spread(pipe, seed: int, device: torch.device) -> None:
     """Set the scale that brings the latents to unit spread, as the noise levels expect."""
     with torch.no_grad():
         frames = torch.cat([frame_batch(seed + k, scenes=16) for k in range(8)]).to(device)
-        spread = pipe.vae.encode(frames * 2 - 1).latents.std().item()
+        spread = pipe.vae.encode(seen(pipe.vae, frames) * 2 - 1).latents.std().item()
     pipe.vae.register_to_config(scaling_factor=round(1 / spread, 4))
 
 

@@ -11,7 +11,10 @@ from motion_studio.backbones import registry, spatial_lora, toybox
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.pictures import seen
+from motion_studio.backbones.registry import BASES, load
 from motion_studio.errors import InputError, SettingsError
+from motion_studio.toybox.data import PICTURE
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,20 @@ def test_encode_and_decode(backbone):
     assert decoded.shape == frames.shape and decoded.min() >= 0 and decoded.max() <= 1
     video = backbone.pipe.decode_latents(latents)[0].transpose(0, 1)
     assert torch.allclose(decoded, (video / 2 + 0.5).clamp(0, 1), atol=1e-6)
+
+
+def test_a_decoder_that_draws_finer_than_its_encoder_sees():
+    pipe = load("toybox").pipe
+    fine = AnimateDiffBackbone(BASES["toybox"], pipe)
+    frames = torch.rand(2, 3, fine.height, fine.width)
+    latents = fine.encode(frames)
+    assert fine.latent_size == tuple(latents.shape[-2:]) == (PICTURE // 8, PICTURE // 8)
+    assert fine.decode(latents).shape == frames.shape
+    halves = frames.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).mean((3, 5))
+    assert torch.allclose(seen(pipe.vae, frames), halves, atol=1e-6)
+    wanted = pipe.vae.encode(2 * halves - 1).latents * pipe.vae.config.scaling_factor
+    assert torch.allclose(latents[0].transpose(0, 1), wanted, atol=1e-5)
+    assert seen(tiny_backbone().pipe.vae, frames) is frames  # one that draws as it sees
 
 
 def test_each_prompt_is_encoded_once_and_as_the_pipeline_does(backbone, monkeypatch):
