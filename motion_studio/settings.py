@@ -162,8 +162,21 @@ class GenerationSettings(Settings):
     """Factor on the share of the starting noise that the motion's camera carries along, so that the ground
     made of it goes the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow). The motion
     says the share, as it was learnt for; one whose camera rests carries none."""
+    pan: float = 0.0
+    """How far a camera goes to the right while it films what the motion makes, in fractions of the width."""
+    tilt: float = 0.0
+    """How far it goes up."""
+    zoom: float = 1.0
+    """By what it has enlarged the picture at the end."""
+    roll: float = 0.0
+    """By how many degrees it has turned the picture clockwise at the end."""
     noise_prior: float = 0.0
     """Share p of the reference's inverted noise in the start: sqrt(p) inverted + sqrt(1 - p) fresh."""
+
+    @property
+    def films(self) -> bool:
+        """Whether a camera moves of its own (`pan`, `tilt`, `zoom`, `roll`), whatever the motion's does."""
+        return (self.pan, self.tilt, self.zoom, self.roll) != (0, 0, 1, 0)
 
     RANGES: ClassVar = {
         "steps": (1, 1000),
@@ -175,6 +188,10 @@ class GenerationSettings(Settings):
         "play_until": (0.0, 1.0),
         "sync_until": (0.0, 1.0),
         "carry": (0.0, 1.0),
+        "pan": (-2.0, 2.0),
+        "tilt": (-2.0, 2.0),
+        "zoom": (0.25, 4.0),
+        "roll": (-360.0, 360.0),
         "noise_prior": (0.0, 1.0),
     }
 

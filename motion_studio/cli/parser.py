@@ -181,6 +181,14 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="factor on the share of the noise that the motion's camera carries along",
     )
+    films = {
+        "--pan": "a camera films it that goes so far to the right, in fractions of the width",
+        "--tilt": "so far up",
+        "--zoom": "and enlarges the picture by so much",
+        "--roll": "and turns it by so many degrees clockwise, at the end",
+    }
+    for flag, text in films.items():
+        parser.add_argument(flag, type=float, metavar="X", help=text)
     parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
     parser.add_argument("--motion-type", choices=["camera", "object", "hybrid"])
     parser.add_argument(
@@ -251,6 +259,10 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     operation("--zoom", "larger by this factor", "X", one("factor"))
     operation("--mask", "keep one region, in fractions", "X0,Y0,X1,Y1", numbers("x0", "y0", "x1", "y1"))
     operation("--amplitude", "times as large a path", "X", one("factor"))
+    operation(
+        "--film", "seen by a camera that goes right and up, enlarges and turns",
+        "PAN,TILT,ZOOM,ROLL", numbers("pan", "tilt", "zoom", "roll"),
+    )  # fmt: skip
     _add_data(parser)
     _add_written(parser)
 

@@ -22,7 +22,7 @@ from motion_studio.motion.factors import (
     weighted_sum,
 )
 from motion_studio.motion.operation import Operation
-from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
 from motion_studio.motion.ways import Weight, blend_camera, blend_extent, blend_path, weight_curve
 
@@ -41,6 +41,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "along": Along,
     "zoom": Zoom,
     "amplitude": Amplitude,
+    "film": Film,
     "mask": Mask,
 }
 

@@ -80,6 +80,8 @@ def through_place(site: SiteEmbedding, affine: Tensor, aspect: float) -> SiteEmb
     if site.space is None or site.grid is None:
         return site
     height, width = site.grid
+    if (affine == affine[:1]).all():
+        affine = affine[:1]  # one map for all frames keeps one `space` for all frames
     affine = affine.double().cpu()
     y, x = torch.meshgrid(
         (torch.arange(height, dtype=torch.float64) + 0.5) / height * aspect,

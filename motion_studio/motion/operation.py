@@ -112,8 +112,6 @@ class PlaceOperation(Operation):
         require_places(self.op, motion)
         path = motion.path()
         affine = self.affine(motion.frames, motion.aspect, path)
-        if (affine == affine[:1]).all():
-            affine = affine[:1]  # one map for all frames keeps one `space` for all frames
         sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
         camera = motion.camera()
         if camera is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from motion_studio.errors import InputError
 from motion_studio.motion.checks import Choice, Flag, Number, Points, parameter
 from motion_studio.motion.embedding import Motion
-from motion_studio.motion.factors import through_mask
+from motion_studio.motion.factors import through_mask, through_place
 from motion_studio.motion.operation import (
     Operation,
     PlaceOperation,
@@ -114,6 +114,48 @@ class Amplitude(PlaceOperation):
 
 
 @dataclass(frozen=True)
+class Film(PlaceOperation):
+    """Seen by a camera that itself moves, evenly from the first frame to the last.
+
+    What the motion moves is carried along with the ground, and its camera's curve goes on from its own:
+    x -> L x + s at each frame, after what was there. On a motion without values the camera alone is changed.
+    """
+
+    op: ClassVar[str] = "film"
+    pan: float = parameter(Number(-2, 2), 0.0)
+    """How far the camera goes to the right, in fractions of the picture's width."""
+    tilt: float = parameter(Number(-2, 2), 0.0)
+    """How far it goes up."""
+    zoom: float = parameter(Number(0.25, 4), 1.0)
+    """By what it has enlarged the picture at the end."""
+    roll: float = parameter(Number(-360, 360), 0.0)
+    """By how many degrees it has turned the picture clockwise at the end."""
+
+    def curve(self, frames: int) -> Tensor:
+        """The camera's curve (N, 4), as in MotionInfo."""
+        end = torch.tensor([-self.pan, self.tilt, math.log(self.zoom), math.radians(self.roll)])
+        return torch.linspace(0, 1, frames)[:, None] * end
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        shifts, linear = _carried(self.curve(frames).double())
+        centre = torch.tensor([0.5, aspect / 2], dtype=torch.float64)
+        return torch.cat([linear, (centre + shifts - linear @ centre)[:, :, None]], dim=2)
+
+    def apply(self, motion: Motion) -> Motion:
+        """The motion with its pictures, path and camera seen so; one without values keeps those it has."""
+        curve, path, camera = self.curve(motion.frames), motion.path(), motion.camera()
+        affine = self.affine(motion.frames, motion.aspect, path)
+        sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
+        if camera is not None:
+            shifts, linear = _carried(curve)
+            shifts = shifts + (linear @ camera[:, :2, None])[:, :, 0]
+            curve = torch.cat([shifts, camera[:, 2:] + curve[:, 2:]], dim=1)
+        path = None if path is None else self.apply_path(path, motion.aspect)
+        filmed = self._derived(motion, sites, path, curve)
+        return filmed.replace_info(extent=motion.info.extent * max(1.0, self.zoom))
+
+
+@dataclass(frozen=True)
 class Mask(Operation):
     """Only a part of the picture (or all but it); what lies outside is silent. Paths stay as they are.
 
@@ -170,6 +212,13 @@ def _about_centre(xx: float, xy: float, yx: float, yy: float, aspect: float) -> 
     linear = torch.tensor([[xx, xy], [yx, yy]], dtype=torch.float64)
     centre = torch.tensor([[0.5], [aspect / 2]], dtype=torch.float64)
     return torch.cat([linear, centre - linear @ centre], dim=1)[None]
+
+
+def _carried(camera: Tensor) -> tuple[Tensor, Tensor]:
+    """What a camera's curve (N, 4) makes of points from the centre: shifts (N, 2), linear maps (N, 2, 2)."""
+    cos, sin = camera[:, 3].cos(), camera[:, 3].sin()
+    turns = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    return camera[:, :2], camera[:, 2].exp()[:, None, None] * turns
 
 
 def _shifts(offsets: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from motion_studio import __version__
 from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.errors import Cancelled, InputError, SettingsError
 from motion_studio.motion.carried import carried_noise, moving
-from motion_studio.motion.embedding import Motion
+from motion_studio.motion.embedding import Looks, Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
+from motion_studio.motion.operations_place import Film
 from motion_studio.motion.operations_time import Strength
 from motion_studio.motion.synchronised import SharedGround
 from motion_studio.settings import GenerationSettings
@@ -42,6 +43,7 @@ def generate(
     frames = settings.frames or backbone.frames
     if frames > backbone.spec.max_frames:
         raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
+    motion = filmed(backbone, settings, motion)
     processors = played(backbone, settings, motion) if motion is not None else {}
     shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
     latents = first_noise(shape, settings, motion).to(backbone.device)
@@ -60,6 +62,26 @@ def generate(
         if preview_every and step % preview_every == 0 and step < settings.steps:
             yield Preview(step, Clip(backbone.decode(clean), backbone.fps))
     yield Done(Clip(backbone.decode(latents), backbone.fps))
+
+
+def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | None) -> Motion | None:
+    """The motion as seen by the camera of the settings (`pan` and so on), itself where that rests.
+
+    Its own camera goes along as far as it is played. Without a motion, it is one that adds nothing.
+    """
+    if not settings.films:
+        return motion
+    film = Film(settings.pan, settings.tilt, settings.zoom, settings.roll)
+    if motion is None:
+        frames = backbone.latent_frames(settings.frames or backbone.frames)
+        name, site = next(iter(backbone.sites.items()))
+        nothing = {name: SiteEmbedding(torch.zeros(frames, site.channels))}
+        return film.apply(Motion(nothing, MotionInfo(fps=backbone.fps, carry=1.0)))
+    camera = motion.camera()
+    if camera is not None:
+        own = 0.0 if settings.motion_type == "object" else min(1.0, max(0.0, settings.strength))
+        motion = motion.replace_info(camera=(own * camera).tolist())
+    return film.apply(without_looks(motion, _looks(backbone, settings)))
 
 
 def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None) -> Tensor:
@@ -101,11 +123,13 @@ def _camera(
 ) -> tuple[Tensor, float]:
     """The curve (N, 4) of the motion's camera, and how far it is to be followed, 0 to 1.
 
-    For the object's part alone it rests.
+    For the object's part alone it rests. One that films is followed, whatever the motion's strength.
     """
     camera = None if motion is None else motion.camera()
     if camera is None:
         return torch.zeros(shape[2], 4), 0.0
+    if settings.films:
+        return stretched(camera, shape[2]), 1.0
     if settings.motion_type == "object":
         camera = torch.zeros_like(camera)
     return stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
@@ -116,8 +140,7 @@ def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> 
 
     Raises IncompatibleMotion for a motion of another base.
     """
-    looks = backbone.default_looks if settings.looks == "auto" else settings.looks
-    motion = without_looks(motion, looks)
+    motion = without_looks(motion, _looks(backbone, settings))
     if settings.motion_type == "camera":
         bare = {
             name: site.each(lambda voice: replace(voice, space=None, time=None))
@@ -128,6 +151,10 @@ def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> 
     if settings.strength != 1:
         motion = Strength(settings.strength).apply(motion)
     return backbone.processors(motion, settings.frames or backbone.frames)
+
+
+def _looks(backbone: Backbone, settings: GenerationSettings) -> Looks:
+    return backbone.default_looks if settings.looks == "auto" else settings.looks
 
 
 def denoise(
@@ -148,7 +175,8 @@ def denoise(
     """
     scheduler = backbone.scheduler(settings.steps)
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
-    alone = {"object": settings.play_until, "camera": 1.0, "hybrid": 0.0}[settings.motion_type]
+    whole = settings.play_until if settings.films else 0.0
+    alone = {"object": settings.play_until, "camera": 1.0, "hybrid": whole}[settings.motion_type]
     synced = max(settings.sync_until, alone) if ground else 0
     ends = settings.guide_until, settings.play_until, synced
     guided, played, shared = (round(share * len(scheduler.timesteps)) for share in ends)

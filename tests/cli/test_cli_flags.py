@@ -24,6 +24,10 @@ FLAGS = {
     "--carry": ("carry", 0.625),
     "--frames": ("frames", 6),
     "--motion-type": ("motion_type", "camera"),
+    "--pan": ("pan", -0.25),
+    "--tilt": ("tilt", 0.125),
+    "--zoom": ("zoom", 1.5),
+    "--roll": ("roll", -30.0),
 }
 
 

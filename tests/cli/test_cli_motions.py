@@ -70,8 +70,8 @@ def test_edit_acts_in_the_order_given(motions, run_json):
 def test_edit_has_every_operation(motions, run):
     flags = (
         "--reverse --speed 0.5 --delay 1 --ease in-out --loop 2 --fade 1,1 --strength 0.5 --mirror x "
-        "--turn 45 --move 0.1,0 --along b.safetensors --zoom 1.2 --mask 0,0,0.5,0.5 --amplitude 0.5 "
-        "--trim 0,3"
+        "--turn 45 --move 0.1,0 --along b.safetensors --zoom 1.2 --film 0.1,0,1.2,-10 "
+        "--mask 0,0,0.5,0.5 --amplitude 0.5 --trim 0,3"
     )
     code, out, err = run("edit", "a.safetensors", *flags.split(), "--out", "c.safetensors")
     assert code == 0, err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim
 
 FRAMES = 12
@@ -39,6 +39,8 @@ PLACE = [
     Zoom(1.3),
     Amplitude(1.6, PATH),
     Amplitude(-1, PATH),
+    Film(0.1, -0.1, 1.2, 25),
+    Film(tilt=0.15),
 ]
 MASKS = [Mask(0.1, 0.2, 0.7, 0.9), Mask(0, 0, 0.5, 1, feather=0.2, outside=True)]
 ALL = [*TIME, *GAIN, *PLACE, *MASKS]

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.carried import carried_along
+from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Reverse
 from tests.motion.operation_examples import wave
 
@@ -37,6 +41,7 @@ IDENTITIES = {
     "zoom 1": [Zoom(1)],
     "amplitude 1": [Amplitude(1, PATH)],
     "amplitude of what is still": [Amplitude(3, STILL)],
+    "a camera at rest": [Film()],
     "the whole picture": [Mask(0, 0, 1, 1)],
     "the whole picture with a feather": [Mask(0, 0, 1, 1, feather=0.3)],
 }
@@ -69,6 +74,7 @@ EQUAL = {
     "mirror between quarter turns": ([Turn(90), Mirror("x"), Turn(-90)], [Mirror("y")]),
     "amplitude is a path": ([Amplitude(1.5, PATH)], [Along([(x / 2, y / 2) for x, y in PATH])]),
     "a flat path is a move": ([Along([(0.125, 0.25)] * 12)], [Move(0.125, 0.25)]),
+    "a pan carries along what moves": ([Film(0.5, -0.25)], [Along([(-n / 22, -n / 44) for n in range(12)])]),
     "reverse turns a path round": (
         [Along(PATH), Reverse()],
         [Reverse(), Along(PATH[::-1])],
@@ -168,6 +174,34 @@ def test_camera_turns_along(make_motion):
     for factor in (2, 0.5):  # the way is as much longer, the camera's own zoom and roll are what they were
         zoomed = Zoom(factor).apply(a).camera()
         torch.testing.assert_close(zoomed, a.camera() * torch.tensor([factor, factor, 1, 1]))
+
+
+def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
+    rows = [[0.02 * n, -0.01 * n, 0.03 * n, 0.02 * n] for n in range(12)]
+    film = Film(0.3, 0.2, 1.5, 40)
+    a = make_motion(camera=rows, path=wave().tolist(), extent=0.1)
+    filmed = film.apply(a)
+    points = torch.randn(12, 2, 1, 1, generator=torch.Generator().manual_seed(0)) / 3
+    there = carried_along(filmed.camera(), points)
+    for n, seen in enumerate(carried_along(a.camera(), points)):  # ground, wherever it is by then
+        torch.testing.assert_close(there[n], carried_along(film.curve(12), seen)[n], atol=1e-5, rtol=0)
+    path = carried_along(film.curve(12), (a.path() - 0.5)[:, :, None, None])[
+        torch.arange(12), torch.arange(12)
+    ]
+    torch.testing.assert_close(filmed.path(), path[:, :, 0, 0] + 0.5, atol=1e-5, rtol=0)
+    assert filmed.info.extent == pytest.approx(0.15)
+    assert Film(zoom=0.5).apply(a).info.extent == pytest.approx(0.1)  # it holds the object at every frame
+    torch.testing.assert_close(Film(-0.3).apply(Film(0.3).apply(a)).camera(), a.camera())
+    torch.testing.assert_close(Film(0.5).apply(Film(0.25).apply(a)).path(), Film(0.75).apply(a).path())
+
+
+def test_of_a_motion_without_a_camera_or_values_the_camera_is_the_films(make_motion):
+    film = Film(0.3, zoom=2)
+    torch.testing.assert_close(film.apply(make_motion()).camera(), film.curve(12))
+    bare = Motion({"site": SiteEmbedding(torch.ones(12, 3))})
+    filmed = film.apply(bare)
+    assert torch.equal(filmed.sites["site"].qk, bare.sites["site"].qk)
+    torch.testing.assert_close(filmed.camera()[-1], torch.tensor([-0.3, 0, math.log(2), 0]))
 
 
 def test_amplitude_takes_the_motions_own_path(make_motion, same):

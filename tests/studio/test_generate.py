@@ -15,6 +15,7 @@ from motion_studio.studio.events import Done, Preview, Progress
 from motion_studio.studio.generate import (
     _inverted,
     denoise,
+    filmed,
     first_noise,
     generate,
     played,
@@ -93,6 +94,10 @@ def test_each_setting_counts_and_a_seed_repeats(backbone, motion):
         {"looks": "raw"},
         {"looks": "difference"},
         {"motion_type": "camera"},
+        {"pan": 0.3},
+        {"tilt": -0.3},
+        {"zoom": 1.5},
+        {"roll": 30.0},
         {"steps": 2},
     ):
         assert not torch.equal(same, made(backbone, settings(**change), motion)), change
@@ -295,6 +300,47 @@ def test_the_objects_part_holds_the_ground_still(backbone, motion):
     alone = replace(part, sync_until=0.0)  # a base whose frames share no ground plays all of it
     whole = replace(alone, motion_type="hybrid", carry=0.0)
     assert torch.equal(made(backbone, alone, moved), made(backbone, whole, moved))
+
+
+def test_a_camera_films_what_the_motion_makes(backbone, motion):
+    shape = (1, 4, 4, *backbone.latent_size)
+    line = [[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]]
+    pan = [[-0.1 * n, 0.0, 0.0, 0.0] for n in range(4)]
+    known = motion.replace_info(path=line, extent=0.1, camera=[[0.0] * 4] * 4, carry=1.0)
+    rest, films = settings(sync_until=0.4, play_until=0.7), settings(sync_until=0.4, play_until=0.7, pan=0.3)
+    assert filmed(backbone, rest, known) is known and filmed(backbone, rest, None) is None
+    seen = filmed(backbone, films, known)
+    assert torch.allclose(seen.camera(), torch.tensor(pan), atol=1e-6)
+    assert torch.allclose(seen.path(), torch.tensor([[0.3, 0.5]] * 4), atol=1e-6)
+    assert seen.info.looks == backbone.default_looks  # taken out before they would move
+    assert not torch.equal(made(backbone, films, known), made(backbone, rest, known))
+    assert torch.equal(made(backbone, replace(films, sync_until=0.7), known), made(backbone, films, known))
+    assert not torch.equal(
+        made(backbone, replace(films, sync_until=0.0), known), made(backbone, films, known)
+    )
+    # However softly the motion plays, and whichever part: its own camera goes along as far as that does.
+    moves = known.replace_info(camera=pan)
+    for given, own in ((films, 1), (replace(films, strength=0.5), 0.5), (replace(films, strength=-1.0), 0)):
+        assert torch.allclose(
+            filmed(backbone, given, moves).camera(), (1 + own) * torch.tensor(pan), atol=1e-6
+        )
+        assert not torch.equal(first_noise(shape, given, seen), first_noise(shape, rest, None))
+        assert shared_ground(shape, given, seen).share == 1
+    part = filmed(backbone, replace(films, motion_type="object"), moves)
+    assert torch.allclose(part.camera(), torch.tensor(pan), atol=1e-6)
+
+
+def test_a_camera_films_without_a_motion(backbone):
+    rest, films = settings(sync_until=0.4), settings(sync_until=0.4, zoom=1.5)
+    bare = made(backbone, rest)
+    assert not torch.equal(made(backbone, films), bare)
+    assert torch.equal(made(backbone, films), made(backbone, films))
+    assert torch.equal(made(backbone, rest), bare)
+    long = made(backbone, replace(films, frames=6))
+    assert len(long) == 6
+    # A base whose frames share no ground has its noise carried, and none of that without `carry`.
+    alone = made(backbone, replace(films, sync_until=0.0, carry=0.0))
+    assert torch.allclose(alone, made(backbone, replace(rest, sync_until=0.0)), atol=1e-5)
 
 
 def test_the_cameras_part_shares_its_ground_to_the_end(backbone, motion):
