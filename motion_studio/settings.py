@@ -123,6 +123,10 @@ class InversionSettings(Settings):
     }
 
 
+FILM = {"pan": 0.0, "tilt": 0.0, "zoom": 1.0, "roll": 0.0}
+"""The settings of the camera that films a clip, at rest."""
+
+
 @dataclasses.dataclass(frozen=True)
 class GenerationSettings(Settings):
     """How a clip is made from a prompt and a motion."""
@@ -176,7 +180,7 @@ class GenerationSettings(Settings):
     @property
     def films(self) -> bool:
         """Whether a camera moves of its own (`pan`, `tilt`, `zoom`, `roll`), whatever the motion's does."""
-        return (self.pan, self.tilt, self.zoom, self.roll) != (0, 0, 1, 0)
+        return any(getattr(self, name) != rest for name, rest in FILM.items())
 
     RANGES: ClassVar = {
         "steps": (1, 1000),

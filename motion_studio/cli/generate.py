@@ -12,7 +12,7 @@ from motion_studio.cli.inputs import changed, output, tracks, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.events import Event
 from motion_studio.studio.library import Library, shown_scale, write_side_by_side
 from motion_studio.studio.manager import Manager
@@ -32,10 +32,7 @@ NOT_WITH_RECIPE = (
     "play_until",
     "sync_until",
     "carry",
-    "pan",
-    "tilt",
-    "zoom",
-    "roll",
+    *FILM,
     "frames",
     "together",
     "motion_type",
@@ -92,7 +89,7 @@ def _new(arguments: argparse.Namespace) -> Render | Sweep:
         play_until=arguments.play_until,
         sync_until=arguments.sync_until,
         carry=arguments.carry,
-        **{name: getattr(arguments, name) for name in ("pan", "tilt", "zoom", "roll")},
+        **{name: getattr(arguments, name) for name in FILM},
         frames=arguments.frames,
         motion_type=arguments.motion_type,
         noise_prior=arguments.noise_prior,

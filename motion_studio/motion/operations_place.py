@@ -136,6 +136,15 @@ class Film(PlaceOperation):
         end = torch.tensor([-self.pan, self.tilt, math.log(self.zoom), math.radians(self.roll)])
         return torch.linspace(0, 1, frames)[:, None] * end
 
+    def seen(self, camera: Tensor | None, frames: int) -> Tensor:
+        """The curve (N, 4) of a camera's own, None where it is not known, and of this one after it."""
+        curve = self.curve(frames)
+        if camera is None:
+            return curve
+        shifts, linear = _carried(curve)
+        shifts = shifts + (linear @ camera[:, :2, None])[:, :, 0]
+        return torch.cat([shifts, camera[:, 2:] + curve[:, 2:]], dim=1)
+
     def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
         shifts, linear = _carried(self.curve(frames).double())
         centre = torch.tensor([0.5, aspect / 2], dtype=torch.float64)
@@ -143,15 +152,11 @@ class Film(PlaceOperation):
 
     def apply(self, motion: Motion) -> Motion:
         """The motion with its pictures, path and camera seen so; one without values keeps those it has."""
-        curve, path, camera = self.curve(motion.frames), motion.path(), motion.camera()
+        path = motion.path()
         affine = self.affine(motion.frames, motion.aspect, path)
         sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
-        if camera is not None:
-            shifts, linear = _carried(curve)
-            shifts = shifts + (linear @ camera[:, :2, None])[:, :, 0]
-            curve = torch.cat([shifts, camera[:, 2:] + curve[:, 2:]], dim=1)
         path = None if path is None else self.apply_path(path, motion.aspect)
-        filmed = self._derived(motion, sites, path, curve)
+        filmed = self._derived(motion, sites, path, self.seen(motion.camera(), motion.frames))
         return filmed.replace_info(extent=motion.info.extent * max(1.0, self.zoom))
 
 

@@ -21,7 +21,7 @@ from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.operations_time import Strength
 from motion_studio.motion.synchronised import SharedGround
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.video.clip import Clip
 
@@ -71,7 +71,7 @@ def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
     """
     if not settings.films:
         return motion
-    film = Film(settings.pan, settings.tilt, settings.zoom, settings.roll)
+    film = Film(**{name: getattr(settings, name) for name in FILM})
     if motion is None:
         frames = backbone.latent_frames(settings.frames or backbone.frames)
         name, site = next(iter(backbone.sites.items()))

@@ -20,7 +20,7 @@ from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
-from motion_studio.motion.operations_place import Along, Turn
+from motion_studio.motion.operations_place import Along, Film, Turn
 from motion_studio.motion.operations_time import Delay, Fade
 from motion_studio.motion.ways import blend_camera, blend_extent, blend_path, shifts_together
 from motion_studio.studio.tracks import Mix, Track, naming
@@ -29,6 +29,7 @@ Load = Callable[[str], Motion]
 
 # These leave the mean over the frames where it was, so that looks can be taken out after them as well.
 KEEP_LOOKS_APART = ("reverse", "mirror", "turn", "move", "zoom", "mask")
+REST = Film()
 RESTS = 0.05
 """How far a camera must be `moving` to be drawn: less is what tracking a still one gives."""
 
@@ -74,8 +75,8 @@ def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
     return _apply(motion if _keeps_looks_apart(steps) else without_looks(motion, "background"), steps)
 
 
-def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
-    """The object's way in each track and in the mix, and the mix's camera, without building it.
+def preview_paths(mix: Mix, load: Load, film: Film = REST) -> dict[str, Any]:
+    """The object's way in each track and in the mix, and the mix's camera, as `film` sees them, unbuilt.
 
     A dict with `frames`, `tracks`: a list of {motion, path, weight}, `blend` and `camera`. A path is a list
     of [x, y] in fractions of the width, y down, or None where the motion has none; the blend's points are
@@ -83,8 +84,22 @@ def preview_paths(mix: Mix, load: Load) -> dict[str, Any]:
     rows as in MotionInfo, None where it is not known or rests. Raises InputError as `build` does.
     """
     drawn, camera = _drawn(mix, load)
+    if film != REST:
+        aspect = load(mix.tracks[0].motion).aspect
+        for track in drawn["tracks"]:
+            track["path"] = _filmed(track["path"], film, aspect)
+        drawn["blend"] = _filmed(drawn["blend"], film, aspect)
+        camera = film.seen(camera, drawn["frames"])
     rests = camera is None or moving(camera) < RESTS
     return {**drawn, "camera": None if rests else camera.tolist()}
+
+
+def _filmed(path: list | None, film: Film, aspect: float) -> list | None:
+    """A path as `_points` gives it, seen by a camera that moves."""
+    if path is None:
+        return None
+    moved = film.apply_path(torch.tensor([point or [0.0, 0.0] for point in path]), aspect).tolist()
+    return [point and place for point, place in zip(path, moved, strict=True)]
 
 
 def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:

@@ -8,11 +8,27 @@ import gradio as gr
 
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.errors import InputError
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.ui import text
 
 WORDS = text.GENERATE
 WHOLE = ("seed", "steps")
+FILM_SLIDERS = {
+    "pan": (-1.0, 1.0, 0.05),
+    "tilt": (-1.0, 1.0, 0.05),
+    "zoom": (0.5, 2.0, 0.05),
+    "roll": (-90.0, 90.0, 5.0),
+}
+
+
+def film_sliders() -> dict[str, gr.Slider]:
+    """Lay out the camera that films, folded away, and return its sliders by the names of their settings."""
+    sliders = {}
+    with gr.Accordion(WORDS["film"], open=False), gr.Row():
+        for name, (low, high, step) in FILM_SLIDERS.items():
+            words = {"label": WORDS[name], "info": WORDS[f"{name}_info"]}
+            sliders[name] = gr.Slider(low, high, FILM[name], step=step, min_width=200, **words)
+    return sliders
 
 
 class Form:
@@ -40,6 +56,7 @@ class Form:
             with gr.Column(scale=1, min_width=110):
                 widgets["seed"] = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
                 self.dice = gr.Button(WORDS["dice"], size="sm")
+        widgets |= film_sliders()
         with gr.Accordion(WORDS["more"], open=False):
             with gr.Row():
                 self._share("guide_until")

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from motion_studio.errors import InputError, MotionStudioError
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.motion_file import read_motion
 from motion_studio.studio.render import Recipe
@@ -202,7 +202,7 @@ class GenerateTab:
             picture = gr.DownloadButton(value=str(job.result.path.with_suffix(".png")), visible=True)
             table = sweep_panel.table(self.library, motion, job.result)
             return player, table, ready, ready, file, picture, self.renders()
-        carried = shelf.carried(self.library, motion, job.result.clip)
+        carried = shelf.carried(self.library, motion, job.result)
         return player, carried, ready, ready, file, hidden, self.renders()
 
     def _delete(self, motion: str) -> tuple[Any, ...]:
@@ -254,7 +254,8 @@ class GenerateTab:
         names = {name: entry.name for name, entry in found.items() if entry is not None}
         made = pictures.view(read_clip(path))
         if recipe.mix is not None and not mix_desk.plain(recipe.mix):
-            desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames)
+            film = {key: getattr(recipe.settings, key) for key in FILM}
+            desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames, film)
             timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
             player = components.playing({**made, "label": WORDS["result"]})
             mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player

@@ -1,7 +1,7 @@
 """The mixer's desk: tracks with their knobs as the page holds them, and the mix that they make.
 
-A desk is JSON: {selected, frames, together, tracks: [{motion, weight, start, length, fade_in, fade_out,
-and KNOBS}]}.
+A desk is JSON: {selected, frames, together, film: {pan, tilt, zoom, roll}, tracks: [{motion, weight, start,
+length, fade_in, fade_out, and KNOBS}]}.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
+from motion_studio.motion.operations_place import Film
+from motion_studio.settings import FILM
 from motion_studio.studio.mix import preview_paths
 from motion_studio.studio.tracks import Mix, Track
 
@@ -35,7 +37,7 @@ KNOBS: dict[str, Any] = {
 
 def empty(frames: int) -> Desk:
     """A desk without tracks."""
-    return {"selected": 0, "frames": frames, "together": "sum", "tracks": []}
+    return {"selected": 0, "frames": frames, "together": "sum", "film": FILM, "tracks": []}
 
 
 def add(desk: Desk, motion: str) -> Desk:
@@ -65,7 +67,7 @@ def only(desk: Desk, names: Container[str]) -> Desk:
 
 def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
     """The history of a desk with `desk` as its last, and UNDO_STEPS long at most."""
-    same = all(history[-1][key] == desk[key] for key in ("tracks", "together"))
+    same = all(history[-1][key] == desk[key] for key in ("tracks", "together", "film"))
     return history if same else [*history, desk][-UNDO_STEPS:]
 
 
@@ -100,9 +102,9 @@ def plain(mix: Mix) -> bool:
     return mix.tracks[0] == Track(mix.tracks[0].motion) and len(mix.tracks) == 1
 
 
-def from_mix(mix: Mix, names: dict[str, str], frames: int) -> Desk:
+def from_mix(mix: Mix, names: dict[str, str], frames: int, film: dict[str, float] = FILM) -> Desk:
     """The desk of a mix, with its motions' present names; tracks whose motion is missing are left out."""
-    desk = {**empty(frames), "together": mix.together}
+    desk = {**empty(frames), "together": mix.together, "film": film}
     for track in mix.tracks:
         if track.motion in names:
             place = {key: getattr(track, key) for key in PLACE}
@@ -131,5 +133,6 @@ def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:
     """What the stage draws: the object's ways and the mix's camera; None without tracks."""
     if not desk["tracks"]:
         return None
-    drawn = preview_paths(to_mix(desk), load)
-    return {**drawn, "aspect": load(desk["tracks"][0]["motion"]).aspect, "selected": desk["selected"]}
+    aspect = load(desk["tracks"][0]["motion"]).aspect
+    drawn = preview_paths(to_mix(desk), load, Film(**desk["film"]))
+    return {**drawn, "aspect": aspect, "selected": desk["selected"]}

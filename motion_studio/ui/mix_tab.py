@@ -11,11 +11,13 @@ import gradio as gr
 
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.motion.embedding import Motion
+from motion_studio.settings import FILM
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.mix import build
+from motion_studio.studio.mix import build, edit
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.tracks import TOGETHER
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.ui.form import film_sliders
 from motion_studio.ui.mix_desk import KNOBS, Desk
 from motion_studio.ui.work import friendly
 
@@ -98,6 +100,7 @@ class MixTab:
                         else:
                             sliders[key] = self._slider(key)
         self.knobs: dict[str, Any] = {"turn": dial, **toggles, **sliders}
+        self.film = film_sliders()
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
         cards = shelf.motion_cards(self.library, self.spec.name)
         self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
@@ -109,7 +112,7 @@ class MixTab:
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
         self.kept.render()
-        faces = [self.stage, self.bend, *self.knobs.values(), self.together]
+        faces = [self.stage, self.bend, *self.knobs.values(), self.together, *self.film.values()]
         opened = page.load(
             self._open,
             self.kept,
@@ -136,6 +139,10 @@ class MixTab:
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
             turned.success(**self.settle)
+        for key, slider in self.film.items():
+            film, both = friendly(partial(self._film, key)), [self.timeline, self.stage]
+            slider.input(film, [self.timeline, slider], both, **LIVE)
+            slider.release(film, [self.timeline, slider], both, **LIVE).success(**self.settle)
         gathered = self.together.input(
             lambda desk, value: {**desk, "together": value},
             [self.timeline, self.together],
@@ -175,7 +182,7 @@ class MixTab:
         """Updates of the history, the shelf, the desk and the faces, as this browser left them."""
         desk, prompt, seed = mix_desk.empty(self.spec.frames), self.spec.sample_prompt, 0
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
-            found = mix_desk.only(kept["desk"], shelf.titles(self.library))
+            found = {**desk, **mix_desk.only(kept["desk"], shelf.titles(self.library))}
             if found["tracks"] and found["frames"] == self.spec.frames:
                 mix_desk.to_mix(found)  # raises for what a desk cannot be
                 desk, prompt, seed = found, str(kept["prompt"]), int(kept["seed"])
@@ -211,10 +218,15 @@ class MixTab:
         """Updates of the stage and of the chosen track's knobs."""
         track = mix_desk.chosen(desk)
         values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
-        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"]
+        film = [desk["film"][key] for key in self.film]
+        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"], *film
 
     def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})
+        return desk, self._draw(desk)
+
+    def _film(self, key: str, desk: Desk, value: float) -> tuple[Any, Any]:
+        desk = {**desk, "film": {**desk["film"], key: value}}
         return desk, self._draw(desk)
 
     def _drag(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
@@ -267,7 +279,7 @@ class MixTab:
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:
             raise InputError(WORDS["need_tracks"])
-        settings = self.spec.generation(prompt, seed=int(seed or 0), steps=steps)
+        settings = self.spec.generation(prompt, seed=int(seed or 0), steps=steps, **desk["film"])
         mix, keep = mix_desk.to_mix(desk), kind == "mix"
         every = PREVIEW_EVERY if keep else 0
         job = self.studio.generate(settings, mix, kind=kind, keep=keep, preview_every=every)
@@ -282,6 +294,8 @@ class MixTab:
         if not name.strip():
             raise InputError(WORDS["need_name"])
         motion = build(mix_desk.to_mix(desk), self.library.load)
+        if desk["film"] != FILM:
+            motion = edit(motion, [{"op": "film", **desk["film"]}])
         # What was made with it stands in for the reference that a mix has not; what was made before does not.
         mine = job_id in self.made and self.made[job_id][:2] == _asked(desk, "", 0)[:2]
         made = self.studio.jobs.get(job_id).result if mine else None
@@ -292,4 +306,4 @@ class MixTab:
 
 def _asked(desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
     """What a preview and a render are made of."""
-    return desk["tracks"], desk["together"], prompt.strip(), int(seed or 0)
+    return desk["tracks"], (desk["together"], desk["film"]), prompt.strip(), int(seed or 0)

@@ -9,8 +9,10 @@ from typing import Any
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
+from motion_studio.settings import GenerationSettings
 from motion_studio.studio.library import Entry, Library
 from motion_studio.studio.motion_file import read_motion
+from motion_studio.studio.render import Render
 from motion_studio.ui import pictures, text
 from motion_studio.video.clip import Clip
 from motion_studio.video.measures import measure
@@ -122,8 +124,8 @@ def _localities(local: dict[str, float]) -> str:
     return f'<tr><th colspan="2">{escape(text.ABOUT["locality"])}</th></tr>{rows}'
 
 
-def carried(library: Library, motion: str, result: Clip) -> str:
-    """How much of a motion's reference a result follows, measured, as HTML; '' without a reference."""
+def carried(library: Library, motion: str, result: Render) -> str:
+    """How much of a motion's reference a result follows, measured, as HTML; '' where `followed` has none."""
     figures = followed(library, motion, result)
     shown = [
         f"<b>{figures[key]:.2f}</b> {escape(word)}" for key, word in text.CARRIED.items() if figures.get(key)
@@ -131,10 +133,11 @@ def carried(library: Library, motion: str, result: Clip) -> str:
     return f'<p class="carried">{" · ".join(shown)}</p>' if shown else ""
 
 
-def followed(library: Library, motion: str, result: Clip) -> dict[str, Any]:
-    """The measures of a result against a motion's reference; none without one."""
-    clip = reference(library, motion) if motion else None
-    return {} if clip is None else measure(clip, result)
+def followed(library: Library, motion: str, result: Render) -> dict[str, Any]:
+    """The measures of a result against a motion's reference; none without one, or if a camera films it."""
+    films = GenerationSettings.from_json(result.recipe["settings"]).films
+    clip = reference(library, motion) if motion and not films else None
+    return {} if clip is None else measure(clip, result.clip)
 
 
 @lru_cache(maxsize=64)

@@ -63,7 +63,7 @@ class SweepPanel:
 
 def table(library: Library, motion: str, made: Sweep) -> str:
     """How much of a motion's reference each clip follows, measured, as HTML; '' without a reference."""
-    rows = [shelf.followed(library, motion, render.clip) for render in made.renders]
+    rows = [shelf.followed(library, motion, render) for render in made.renders]
     keys = [key for key in text.CARRIED if any(row.get(key) for row in rows)]
     if not keys:
         return ""

@@ -8,12 +8,13 @@ import torch
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.arithmetic import blend, then
 from motion_studio.motion.looks import without_looks
-from motion_studio.motion.operations_place import Along, Move, Turn
+from motion_studio.motion.operations_place import Along, Film, Move, Turn
 from motion_studio.motion.operations_time import Delay, Fade, Reverse
 from motion_studio.studio.library import Library
 from motion_studio.studio.mix import build, edit, preview_paths
 from motion_studio.studio.tracks import Mix, Track
 from tests.motion.conftest import as_heard
+from tests.motion.operation_examples import wave
 
 
 @pytest.fixture
@@ -123,6 +124,23 @@ def test_paths_of_windows_and_of_motions_without_one(load):
     assert paths["tracks"][0]["weight"] == [0, 1, 1, 0, 0]
     assert paths["tracks"][1]["path"] is None
     assert preview_paths(Mix((Track("still"),)), load)["blend"] is None
+
+
+def test_what_a_camera_films_is_drawn_as_the_edited_mix_has_it(make_motion):
+    rows = [[0.05 * n, 0.0, 0.0, 0.02 * n] for n in range(5)]
+    motions = {
+        "a": make_motion(path=wave(5).tolist(), camera=rows),
+        "still": make_motion(path=None, camera=rows),
+    }
+    mix, film = Mix((Track("a"),)), Film(0.2, -0.1, 1.3, 25)
+    drawn = preview_paths(mix, motions.__getitem__, film)
+    edited = edit(build(mix, motions.__getitem__), [film.to_json()])
+    assert torch.allclose(torch.tensor(drawn["blend"]), edited.path(), atol=1e-6)
+    assert torch.allclose(torch.tensor(drawn["tracks"][0]["path"]), edited.path(), atol=1e-6)
+    assert torch.allclose(torch.tensor(drawn["camera"]), edited.camera(), atol=1e-6)
+    silent = preview_paths(Mix((Track("a", start=2, length=1),)), motions.__getitem__, film)["blend"]
+    assert silent[0] is None and silent[2] is not None and silent[4] is None
+    assert preview_paths(Mix((Track("still"),)), motions.__getitem__, film)["blend"] is None
 
 
 def test_the_camera_is_drawn_as_the_built_motion_has_it(make_motion):

@@ -29,7 +29,7 @@ CLIPS = ("free", "straight")
 
 
 def tiny_toybox() -> AnimateDiffBackbone:
-    """Random weights under the toybox's name and numbers, at half its size."""
+    """Random weights under the toybox's name and numbers, at a quarter of its size."""
     return AnimateDiffBackbone(replace(BASES["toybox"], height=32, width=32), tiny_pipeline())
 
 

@@ -55,6 +55,31 @@ def test_the_stage_shows_the_picture_as_the_camera_moves_it(mixer):
     expect(page.locator("#mix-stage .hint")).to_be_hidden()
 
 
+def test_a_camera_films_the_mix_is_drawn_undone_and_saved(mixer, studio):
+    page = mixer("circle")
+    way, camera = page.locator("#mix-stage .track.selected .way"), page.locator("#mix-stage .camera .end")
+    before = way.get_attribute("d")
+    expect(camera).to_have_count(0)
+    page.locator("button.label-wrap >> visible=true", has_text="Camera").click()
+    roll = page.get_by_label("number input for Roll").locator("visible=true")
+    roll.fill("40")
+    roll.press("Enter")
+    expect(camera.last).to_have_attribute("transform", re.compile(r"rotate\((40|39\.99)"))
+    expect(way).not_to_have_attribute("d", before)
+    page.get_by_role("button", name="Save as a new motion").click()
+    page.locator("#mix-save").get_by_label("Name").fill("Rolled")
+    page.locator("#mix-save").get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("“Rolled” is in your library.")).to_be_visible()
+    rolled = studio.library.load("rolled").info
+    assert rolled.lineage[-1]["operation"]["roll"] == 40 and rolled.camera[-1][3] == pytest.approx(
+        0.698, abs=1e-3
+    )
+    page.get_by_role("button", name="Undo").click()
+    expect(way).to_have_attribute("d", before)
+    expect(roll).to_have_value("0")
+    studio.library.delete("rolled")
+
+
 def test_a_motion_with_nothing_to_draw_says_so(mixer):
     page = mixer("blank")
     expect(page.locator("#mix-stage .hint")).to_have_text("Nothing to draw: preview it.")

@@ -37,6 +37,9 @@ def test_a_mix_gives_its_desk_back():
     assert (mix.together, mix_desk.to_mix(apart).together) == ("sum", "no")
     assert mix_desk.from_mix(mix_desk.to_mix(apart), {"circle": "circle"}, 16) == apart
     assert len(mix_desk.remembered([desk], apart)) == 2  # so that undo brings it back
+    filmed = {**desk, "film": {"pan": 0.1, "tilt": 0.0, "zoom": 1.5, "roll": -20.0}}
+    assert mix_desk.from_mix(mix_desk.to_mix(filmed), {"circle": "circle"}, 16, filmed["film"]) == filmed
+    assert len(mix_desk.remembered([desk], filmed)) == 2
 
 
 def test_a_missing_motion_leaves_its_track_out():
@@ -58,6 +61,15 @@ def test_ways_are_drawn_for_each_track_and_the_mix(studio):
     drawn = mix_desk.ways(desk, studio.library.load)
     assert len(drawn["tracks"]) == 2 and len(drawn["blend"]) == 16
     assert mix_desk.ways(mix_desk.empty(16), studio.library.load) is None
+    panned = {**desk, "film": {**desk["film"], "pan": 0.3}}
+    seen = mix_desk.ways(panned, studio.library.load)
+    assert drawn["camera"] is None and seen["camera"][-1] == pytest.approx([-0.3, 0, 0, 0], abs=1e-2)
+    for before, after in (
+        (drawn["blend"], seen["blend"]),
+        (drawn["tracks"][1]["path"], seen["tracks"][1]["path"]),
+    ):
+        assert after[0] == pytest.approx(before[0], abs=1e-6)
+        assert after[-1] == pytest.approx([before[-1][0] - 0.3, before[-1][1]], abs=1e-6)
 
 
 def test_a_history_takes_each_change_once_and_lets_the_oldest_go():

@@ -167,6 +167,7 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page.get_by_role("button", name="Undo").click()
     expect(way).to_have_attribute("d", before)
     expect(page.locator("#mix-turn output")).to_have_text("0°")
+    page.locator("#mix-stage").scroll_into_view_if_needed()
     start = page.locator("#mix-stage .track.selected .first").bounding_box()
     page.mouse.move(start["x"] + 3, start["y"] + 3)
     page.mouse.down()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Preview
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.library import Library
@@ -25,8 +26,9 @@ def clip() -> Clip:
     return render(sample_scene(3, move="zigzag", camera="none"))
 
 
-def made(*clips: Clip) -> Sweep:
-    recipes = [{"settings": {"seed": seed}} for seed in range(len(clips))]
+def made(*clips: Clip, **settings: float) -> Sweep:
+    given = [GenerationSettings("a star", seed=seed, **settings) for seed in range(len(clips))]
+    recipes = [{"settings": one.to_json()} for one in given]
     return Sweep("seed", tuple(Render(*pair) for pair in zip(clips, recipes, strict=True)))
 
 
@@ -40,6 +42,7 @@ def test_each_clip_is_measured_against_the_motions_own(tmp_path, clip):
     assert [title for title, _ in rows] == ["seed 0", "seed 1"]
     assert float(rows[0][1]) > 0.98 > 0.9 > float(rows[1][1])
     assert table(library, "", made(clip, clip)) == ""
+    assert table(library, "zigzag", made(clip, clip, pan=0.3)) == ""  # its reference was not filmed so
 
 
 def test_what_is_not_made_yet_has_its_place(clip):

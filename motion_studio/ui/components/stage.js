@@ -6,6 +6,7 @@ const { clock, svg, line, draggable } = window.motionStudio;
 const holder = element.querySelector(".stage");
 const hint = element.querySelector(".hint");
 let moving = []; // {curve, place(row or null)}
+let held = false; // while a way is dragged it is not drawn anew under the hand
 
 const mean = (values) => values.reduce((sum, value) => sum + Math.abs(value), 0) / (values.length || 1);
 const dots = (path, radius) => path.filter(Boolean).map(([x, y]) =>
@@ -31,8 +32,12 @@ const way = (track, i, selected) => {
   draggable(group, () => {
     const scale = 1 / holder.querySelector("svg").getBoundingClientRect().width;
     let shift = [0, 0];
-    group.finish = () => trigger("release", { track: i, x: shift[0], y: shift[1] });
+    group.finish = () => {
+      held = false;
+      trigger("release", { track: i, x: shift[0], y: shift[1] });
+    };
     return (dx, dy) => {
+      held = true;
       shift = [dx * scale, dy * scale];
       group.setAttribute("transform", `translate(${shift[0] * 100} ${shift[1] * 100})`);
     };
@@ -58,6 +63,7 @@ const camera = (curve, height) => {
 };
 
 const build = () => {
+  if (held) return; // letting go draws what it makes
   const value = props.value || { tracks: [], aspect: 1 };
   const height = 100 * (value.aspect || 1);
   const tracks = value.tracks ?? [];
