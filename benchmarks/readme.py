@@ -1,6 +1,6 @@
 """Fill the tables of the readme from `docs/results`, from what is measured: `python benchmarks/readme.py`.
 
-`--from out` takes what gate.py, quality.py and arithmetic.py have just measured into `docs/results` first.
+`--from out` takes what the benchmarks named in NAMES have just measured into `docs/results` first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 import arithmetic
+import camera
 import gate
 import quality
 from common import markdown
@@ -21,8 +22,9 @@ from motion_studio.settings import preset_names
 
 ROOT = Path(__file__).resolve().parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "docs/results"
-KEPT = ("gate/gate.json", "gate/gate.png", "quality/quality.json", "quality/quality.png")
-KEPT += ("arithmetic/arithmetic.json", "arithmetic/strength.png")
+NAMES = ("gate", "quality", "arithmetic", "camera")
+KEPT = [f"{name}/{name}.json" for name in NAMES]
+KEPT += ["gate/gate.png", "quality/quality.png", "arithmetic/strength.png", "camera/camera.png"]
 """What the benchmarks write that the project keeps."""
 LEFT_OUT = ("colour leak", "learning s", "making s")
 """Columns of quality.py that the readme has no room for."""
@@ -45,7 +47,7 @@ MIXES = ("A +", "A -", "A /", "-A")
 
 
 def tables(results: dict[str, dict]) -> dict[str, str]:
-    """Return each table of the readme by its name, of the results of the three benchmarks by theirs."""
+    """Return each table of the readme by its name, of the results of the benchmarks by theirs."""
     rows = {name: found["rows"] for name, found in results.items()}
     conditions = dict.fromkeys(row["condition"] for row in rows["quality"])
     presets = [name for name in conditions if name in preset_names()]
@@ -56,6 +58,7 @@ def tables(results: dict[str, dict]) -> dict[str, str]:
     return {
         "gate": gate.table(rows["gate"]),
         "quality": with_aims(quality.table(rows["quality"])),
+        "camera": camera.table(rows["camera"]),
         "kinds": quality.by_kind(rows["quality"], presets),
         **{name: arithmetic.table(mine) for name, mine in kinds.items()},
     }
@@ -83,10 +86,8 @@ def filled(text: str, found: dict[str, str]) -> str:
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Return the results of the three benchmarks by their names."""
-    return {
-        name: json.loads((folder / f"{name}.json").read_text()) for name in ("gate", "quality", "arithmetic")
-    }
+    """Return the results of the benchmarks by their names."""
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in NAMES}
 
 
 def main() -> None:
@@ -96,9 +97,7 @@ def main() -> None:
     args = parser.parse_args()
     wanted = [args.measured / file for file in KEPT] if args.measured else []
     if missing := [str(file) for file in wanted if not file.is_file()]:
-        parser.error(
-            f"not there, so nothing is taken: {', '.join(missing)}; gate, quality and arithmetic write them"
-        )
+        parser.error(f"not there, so nothing is taken: {', '.join(missing)}; run {', '.join(NAMES)} first")
     for file in wanted:
         shutil.copy(file, RESULTS)
     README.write_text(filled(README.read_text(), tables(read(RESULTS))))

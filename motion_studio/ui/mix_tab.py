@@ -166,7 +166,13 @@ class MixTab:
             change.success(**self.settle)
         gr.on([self.prompt.submit, self.seed.submit], **self.settle)
         inputs = [self.timeline, self.prompt, self.seed]
-        self.render.click(friendly(self._render), inputs, self.watch.outputs, show_progress="hidden")
+        self.render.click(
+            friendly(self._render),
+            inputs,
+            self.watch.outputs,
+            show_progress="hidden",
+            concurrency_id="history",  # after the changes that still settle: their preview would take its place
+        )
         inputs = [self.timeline, self.name, self.notes, self.watch.id]
         self.saved = self.save.click(
             friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
