@@ -171,7 +171,7 @@ class MixTab:
             inputs,
             self.watch.outputs,
             show_progress="hidden",
-            concurrency_id="history",  # after the changes that still settle: their preview would take its place
+            concurrency_id="history",  # after changes that still settle, and preview
         )
         inputs = [self.timeline, self.name, self.notes, self.watch.id]
         self.saved = self.save.click(
