@@ -105,12 +105,14 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def save(out: Path, name: str, results: dict, table: str, clips: list[Clip], labels: list[str]) -> None:
-    """Write NAME.json, NAME.md and a contact sheet NAME.png, and print the table."""
+    """Write NAME.json, NAME.md and a contact sheet NAME.webp, and print the table."""
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(json.dumps(results, indent=1, allow_nan=True) + "\n")
     (out / f"{name}.md").write_text(table + "\n")
     if clips:
-        Image.fromarray(contact_sheet(clips, labels, columns=6)).save(out / f"{name}.png", optimize=True)
+        sheet = Image.fromarray(contact_sheet(clips, labels, columns=6))
+        # A tenth of a PNG: the history keeps each copy.
+        sheet.save(out / f"{name}.webp", quality=80, method=6)
     print(table)
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "docs/results"
 NAMES = ("gate", "quality", "arithmetic", "camera")
 KEPT = [f"{name}/{name}.json" for name in NAMES]
-KEPT += ["gate/gate.png", "quality/quality.png", "arithmetic/strength.png", "camera/camera.png"]
+KEPT += ["gate/gate.webp", "quality/quality.webp", "arithmetic/strength.png", "camera/camera.webp"]
 """What the benchmarks write that the project keeps."""
 LEFT_OUT = ("colour leak", "learning s", "making s")
 """Columns of quality.py that the readme has no room for."""
