@@ -77,11 +77,12 @@ def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
         name, site = next(iter(backbone.sites.items()))
         nothing = {name: SiteEmbedding(torch.zeros(frames, site.channels))}
         return film.apply(Motion(nothing, MotionInfo(fps=backbone.fps, carry=1.0)))
+    motion = without_looks(motion, _looks(backbone, settings))  # while its camera is its own
     camera = motion.camera()
     if camera is not None:
         own = 0.0 if settings.motion_type == "object" else min(1.0, max(0.0, settings.strength))
         motion = motion.replace_info(camera=(own * camera).tolist())
-    return film.apply(without_looks(motion, _looks(backbone, settings)))
+    return film.apply(motion)
 
 
 def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None) -> Tensor:

@@ -326,8 +326,11 @@ def test_a_camera_films_what_the_motion_makes(backbone, motion):
         )
         assert not torch.equal(first_noise(shape, given, seen), first_noise(shape, rest, None))
         assert shared_ground(shape, given, seen).share == 1
-    part = filmed(backbone, replace(films, motion_type="object"), moves)
+    films = replace(films, looks="background")
+    part, whole = (filmed(backbone, replace(films, motion_type=kind), moves) for kind in ("object", "hybrid"))
     assert torch.allclose(part.camera(), torch.tensor(pan), atol=1e-6)
+    for name, site in whole.sites.items():  # looks are taken out as its own camera asks for
+        assert torch.equal(part.sites[name].v(), site.v())
 
 
 def test_a_camera_films_without_a_motion(backbone):
