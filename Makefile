@@ -26,6 +26,7 @@ figures: .venv/.installed  ## measure what the README's tables say, and write th
 	$(PY) benchmarks/quality.py --publish
 	$(PY) benchmarks/arithmetic.py --clips 12
 	$(PY) benchmarks/camera.py
+	$(PY) benchmarks/cast.py
 	$(PY) benchmarks/readme.py --from out
 
 $(PY):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import arithmetic
 import camera
+import cast
 import gate
 import quality
 from common import markdown
@@ -22,9 +23,10 @@ from motion_studio.settings import preset_names
 
 ROOT = Path(__file__).resolve().parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "docs/results"
-NAMES = ("gate", "quality", "arithmetic", "camera")
+NAMES = ("gate", "quality", "arithmetic", "camera", "cast")
 KEPT = [f"{name}/{name}.json" for name in NAMES]
-KEPT += ["gate/gate.webp", "quality/quality.webp", "arithmetic/strength.png", "camera/camera.webp"]
+KEPT += ["gate/gate.webp", "quality/quality.webp", "arithmetic/strength.png"]
+KEPT += ["camera/camera.webp", "cast/cast.webp"]
 """What the benchmarks write that the project keeps."""
 LEFT_OUT = ("colour leak", "learning s", "making s")
 """Columns of quality.py that the readme has no room for."""
@@ -59,6 +61,7 @@ def tables(results: dict[str, dict]) -> dict[str, str]:
         "gate": gate.table(rows["gate"]),
         "quality": with_aims(quality.table(rows["quality"])),
         "camera": camera.table(rows["camera"]),
+        "cast": cast.table(rows["cast"]),
         "kinds": quality.by_kind(rows["quality"], presets),
         **{name: arithmetic.table(mine) for name, mine in kinds.items()},
     }

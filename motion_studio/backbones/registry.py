@@ -53,6 +53,8 @@ class BaseSpec:
     """The share of the steps in which a motion plays; measured for the toybox alone."""
     sync_until: float = 0.0
     """The share of the steps in which frames share one ground; measured for the toybox alone."""
+    several: dict[str, float] = field(default_factory=dict)
+    """Settings that differ where several objects have words of their own; measured for the toybox alone."""
     repo: str = ""
     """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
     revision: str | None = None
@@ -60,10 +62,13 @@ class BaseSpec:
     parts: dict[str, str] = field(default_factory=dict)
     """Parts of the pipeline that come from elsewhere: a repository, or one file of it."""
 
-    def generation(self, prompt: str, **changes: Any) -> GenerationSettings:
-        """Return the settings that suit this base, but for `changes`."""
+    def generation(self, prompt: str, objects: int = 1, **changes: Any) -> GenerationSettings:
+        """Return the settings that suit this base and so many objects with words, but for `changes`."""
         own = ("steps", "guidance", "guide_until", "play_until", "sync_until")
-        return GenerationSettings(prompt, **{**{name: getattr(self, name) for name in own}, **changes})
+        several = self.several if objects > 1 else {}
+        return GenerationSettings(
+            prompt, **{**{name: getattr(self, name) for name in own}, **several, **changes}
+        )
 
 
 # Of the toybox everything is measured, of the others nothing yet: `looks` is the paper's (arXiv 2403.20193),
@@ -84,6 +89,7 @@ BASES: dict[str, BaseSpec] = {
         guide_until=0.1,
         play_until=0.7,
         sync_until=0.5,
+        several={"guidance": 4.0, "play_until": 0.5},
         module="toybox",
         max_frames=64,
         repo=str(ASSETS / "toybox"),

@@ -35,6 +35,7 @@ NOT_WITH_RECIPE = (
     *FILM,
     "frames",
     "together",
+    "words",
     "motion_type",
     "noise_prior",
     "steps",
@@ -76,11 +77,12 @@ def _new(arguments: argparse.Namespace) -> Render | Sweep:
     vary = _vary(arguments.vary)
     if arguments.prompt is None and (vary is None or vary[0] != "prompt"):
         raise InputError("generate needs --prompt, or --recipe with a video of the studio.")
-    laid, paths = tracks(arguments.motions, arguments.data)
+    laid, paths = tracks(arguments.motions, arguments.data, arguments.words)
     motions = {name: read_motion(path) for name, path in paths.items()}
+    mix = Mix(laid, together=arguments.together or "no") if laid else None
     backbone = Manager(arguments.device).backbone(arguments.base)
     settings = changed(
-        backbone.spec.generation(arguments.prompt or ""),
+        backbone.spec.generation(arguments.prompt or "", len(mix.prompts) if mix else 1),
         arguments,
         negative_prompt=arguments.negative,
         guidance=arguments.guidance,
@@ -96,7 +98,6 @@ def _new(arguments: argparse.Namespace) -> Render | Sweep:
     )
     many = varied(settings, *vary) if vary else []
     reference = _reference(arguments, paths.values()) if many or settings.noise_prior else None
-    mix = Mix(laid, together=arguments.together or "no") if laid else None
 
     def make(settings: GenerationSettings) -> Generator[Event]:
         return render(backbone, settings, mix, motions.__getitem__, reference)

@@ -47,15 +47,20 @@ def load_motion(source: str, data: str | None = None) -> Motion:
     return read_motion(motion_path(source, data))
 
 
-def tracks(sources: Iterable[str], data: str | None = None) -> tuple[tuple[Track, ...], dict[str, Path]]:
-    """`M.safetensors[:WEIGHT]` each a track, and the file of each track's motion. Raises InputError."""
+def tracks(
+    sources: Iterable[str], data: str | None = None, words: dict[int, str] | None = None
+) -> tuple[tuple[Track, ...], dict[str, Path]]:
+    """`M.safetensors[:WEIGHT]` each a track, and the file of each track's motion. Raises InputError.
+
+    `words` are what tracks move, by their numbers from 0.
+    """
     laid, paths = [], {}
-    for source, weight in map(weighted, sources):
+    for number, (source, weight) in enumerate(map(weighted, sources)):
         path = motion_path(source, data)
         # A recipe holds names only, never where this machine keeps its files.
         name = path.name if paths.get(path.name, path) == path else f"{len(paths)}-{path.name}"
         paths[name] = path
-        laid.append(Track(name, weight))
+        laid.append(Track(name, weight, prompt=(words or {}).get(number, "")))
     return tuple(laid), paths
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from motion_studio.cli.actions import Operation, Words, numbers
 from motion_studio.errors import InputError
 
 DEFAULT_BASE = "toybox"
@@ -18,42 +19,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{self.prog}: {message} (see --help)")
-
-
-class Operation(argparse.Action):
-    """Appends {"op": its name, ...} to `operations`, which so keep the order they are given in."""
-
-    def __init__(self, *args: Any, parse: Callable[[str], dict[str, Any]] | None = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.parse = parse
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        try:
-            fields = self.parse(values) if self.parse else {}
-        except ValueError as error:
-            parser.error(f"{option_string} {values}: {error}")
-        operation = {"op": self.option_strings[0].lstrip("-"), **fields}
-        namespace.operations = [*(namespace.operations or []), operation]
-
-
-def numbers(*names: str) -> Callable[[str], dict[str, Any]]:
-    """A parser of `X,Y,...` into those names."""
-
-    def parse(text: str) -> dict[str, Any]:
-        parts = text.split(",")
-        if len(parts) != len(names):
-            raise ValueError(f"{len(names)} numbers are needed, as {','.join(names).upper()}")
-        return {name: number(part) for name, part in zip(names, parts, strict=True)}
-
-    return parse
-
-
-def number(text: str) -> float | int:
-    """A finite number, whole if it is written so. Raises ValueError."""
-    value = float(text)
-    if value - value != 0:
-        raise ValueError(f"{text} is not a number")
-    return int(text) if re.fullmatch(r"[+-]?\d+", text.strip()) else value
 
 
 def joined(argv: Sequence[str]) -> list[str]:
@@ -157,6 +122,10 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--motion", action="append", default=[], dest="motions", metavar="M.safetensors[:WEIGHT]",
         help="motion file or library name; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--words", action=Words, metavar="TEXT",
+        help="what the motion before it moves, in words of its own: an object beside that of the prompt",
     )  # fmt: skip
     _add_together(parser)
     _add_base(parser)

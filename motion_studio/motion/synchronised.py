@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motion_studio.errors import InputError
-from motion_studio.motion.background import disc
 from motion_studio.motion.carried import carried_along, carried_back, moving
+from motion_studio.motion.regions import Object, discs
 
-UNSEEN = 0.2
-"""Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
 UNLIKE = 2.5
 """So many times as far from the shared ground as the median place is what half counts as no ground."""
 
@@ -25,21 +25,31 @@ class SharedGround:
     canonical space frame 0's plane). A disc of radius `extent` about the object's `path` (F, 2), both in
     widths, is left as it is, and before a camera at rest up to a latent cell more: objects are drawn a little
     beside their path, and one that moves little would be held. Where the path is not known (None), what is
-    unlike the ground is left as it is, by a robust mean (Huber's M-estimator, two rounds of weights).
-    `share`, 0 to 1, is how far the frames give way. Raises InputError for curves of other shapes.
+    unlike the ground is left as it is, by a robust mean (Huber's M-estimator, two rounds of weights). So is
+    what lies in the discs of the objects `beside`. `share`, 0 to 1, is how far the frames give way. Raises
+    InputError for curves of other shapes.
     """
 
     def __init__(
-        self, camera: Tensor, path: Tensor | None, extent: float, height: int, width: int, share: float = 1.0
+        self,
+        camera: Tensor,
+        path: Tensor | None,
+        extent: float,
+        height: int,
+        width: int,
+        share: float = 1.0,
+        beside: Sequence[Object] = (),
     ) -> None:
         if camera.ndim != 2 or camera.shape[1] != 4 or (path is not None and path.shape != (len(camera), 2)):
             shapes = f"{tuple(camera.shape)} and {None if path is None else tuple(path.shape)}"
             raise InputError(f"The camera and the path have shapes {shapes}; (F, 4) and (F, 2) are allowed.")
         self.share = share
-        self.bare = None
+        room = (1 - moving(camera)) / width
+        self.bare = self.free = None
         if path is not None:
-            room = (1 - moving(camera)) / width
-            self.bare = 1 - disc(path, extent + room if extent else UNSEEN, (height, width))
+            self.bare = 1 - discs([(path, extent)], (height, width), room)[0]
+        if beside:
+            self.free = (1 - discs(beside, (height, width), room)).prod(0)
         places = carried_along(camera, carried_back(camera, height, width))
         self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
 
@@ -47,6 +57,7 @@ class SharedGround:
         """The clean latents (1, C, F, h, w) with the ground that they share in every frame."""
         frames = clean[0].transpose(0, 1)
         bare = self._alike(frames) if self.bare is None else self.bare[:, None].to(frames)
+        bare = bare if self.free is None else bare * self.free[:, None].to(frames)
         ground, known = self._ground(frames, bare)
         return torch.lerp(frames, ground, self.share * bare * known).transpose(0, 1)[None]
 

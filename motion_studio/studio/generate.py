@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from motion_studio.motion.operations_time import Strength
 from motion_studio.motion.synchronised import SharedGround
 from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
+from motion_studio.studio.roles import Role, check_roles, shares
 from motion_studio.video.clip import Clip
 
 
@@ -33,17 +34,22 @@ def generate(
     reference_latents: Tensor | None = None,
     cancel: threading.Event | None = None,
     preview_every: int = 0,
+    beside: Sequence[Role] = (),
 ) -> Iterator[Event]:
     """Make a clip; ends with Done(Clip). Every `preview_every` steps a Preview shows what it will become.
 
     `reference_latents` (1, C, N, h, w), from `backbone.encode`, are what the noise prior is inverted from.
-    Raises IncompatibleMotion for a motion of another base, InputError for a noise prior without its
-    reference, SettingsError for frames that the base cannot make, Cancelled within a step.
+    Roles `beside` are drawn about their paths, each by its own prompt and motion; the prompt of the settings
+    and `motion` draw the rest, the ground among it, and the camera is that of `motion`. Raises
+    IncompatibleMotion for a motion of another base, InputError for a noise prior without its reference,
+    SettingsError for frames that the base cannot make, Cancelled within a step.
     """
     frames = settings.frames or backbone.frames
     if frames > backbone.spec.max_frames:
         raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
+    check_roles(beside, settings)
     motion = filmed(backbone, settings, motion)
+    beside = [role.filmed(settings, filmed(backbone, settings, role.motion)) for role in beside]
     processors = played(backbone, settings, motion) if motion is not None else {}
     shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
     latents = first_noise(shape, settings, motion).to(backbone.device)
@@ -54,9 +60,17 @@ def generate(
         latents = mix_prior(inverted, latents, settings.noise_prior)
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
+    drawn = [
+        Drawn(
+            played(backbone, settings, role.motion),
+            backbone.encode_text([settings.negative_prompt, role.prompt]),
+            share.to(backbone.device),
+        )
+        for role, share in zip(beside, shares(beside, motion, shape), strict=True)
+    ]
     yield Progress(0, settings.steps, "Making the clip")
-    ground = shared_ground(shape, settings, motion)
-    path = denoise(backbone, processors, latents, text, settings, cancel, ground)
+    ground = shared_ground(shape, settings, motion, beside)
+    path = denoise(backbone, processors, latents, text, settings, cancel, ground, drawn)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
         if preview_every and step % preview_every == 0 and step < settings.steps:
@@ -99,12 +113,16 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
 
 
 def shared_ground(
-    shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None
+    shape: tuple[int, ...],
+    settings: GenerationSettings,
+    motion: Motion | None,
+    beside: Sequence[Role] = (),
 ) -> SharedGround | None:
     """What ground the frames of latents of that shape share; None where the motion does not tell it.
 
-    Before a camera at rest they share one only where it is known what moves there: else that was held, too.
-    With the camera's part alone, what moves goes another way than in the motion's clip.
+    Objects `beside` the motion's are none of it. Before a camera at rest they share one only where it is
+    known what moves there: else that was held, too. With the camera's part alone, what moves goes another way
+    than in the motion's clip.
     """
     camera, share = _camera(shape, settings, motion)
     if motion is None or not settings.sync_until:
@@ -114,9 +132,9 @@ def shared_ground(
         path = None
     if not (share := share if path is not None and extent else share * moving(camera)):
         return None
-    return SharedGround(
-        camera, None if path is None else stretched(path, shape[2]), extent, *shape[3:], share
-    )
+    path = None if path is None else stretched(path, shape[2])
+    objects = [role.object(shape[2]) for role in beside]
+    return SharedGround(camera, path, extent, *shape[3:], share, objects)
 
 
 def _camera(
@@ -158,6 +176,15 @@ def _looks(backbone: Backbone, settings: GenerationSettings) -> Looks:
     return backbone.default_looks if settings.looks == "auto" else settings.looks
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a role beside the first predicts with, and how far it counts at each place, (N, h, w)."""
+
+    processors: Processors
+    text: Tensor
+    share: Tensor
+
+
 def denoise(
     backbone: Backbone,
     processors: Processors,
@@ -166,13 +193,15 @@ def denoise(
     settings: GenerationSettings,
     cancel: threading.Event | None = None,
     ground: SharedGround | None = None,
+    beside: Sequence[Drawn] = (),
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """From noise (1, C, N, h, w) to latents, a step at a time: (step, latents, clean latents predicted).
 
     `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598):
     v = n + s (p - n), with n without the motion in the first steps (`guide_until`), and both without it in
-    the last (`play_until`). In the first, too, what is predicted has its `ground` shared (`sync_until`). The
-    model carries a motion only within a step: another job may come between.
+    the last (`play_until`). In the first, too, what is predicted has its `ground` shared (`sync_until`). What
+    is `beside` counts in its share of the picture. The model carries a motion only within a step: another job
+    may come between.
     """
     scheduler = backbone.scheduler(settings.steps)
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
@@ -187,9 +216,14 @@ def denoise(
     for step, t in enumerate(scheduler.timesteps, 1):
         check(cancel)
         scaled = scale(latents, t)
-        carried = processors if step <= played else {}
-        apart = bool(carried) and step <= guided
-        output = _guided(backbone, carried, apart, scaled, t, text, settings.guidance)
+        outputs = []
+        for own, words in [(processors, text), *((one.processors, one.text) for one in beside)]:
+            carried = own if step <= played else {}
+            apart = bool(carried) and step <= guided
+            outputs.append(_guided(backbone, carried, apart, scaled, t, words, settings.guidance))
+        output = outputs[0]
+        for one, other in zip(beside, outputs[1:], strict=True):
+            output = output + one.share.to(output) * (other - outputs[0])
         clean, _ = backbone.process.read(scaled, output, t)
         if step <= shared:
             clean = ground(clean)

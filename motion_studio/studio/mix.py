@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from motion_studio.errors import InputError
 from motion_studio.motion.arithmetic import blend, operation_from_json, resampled
 from motion_studio.motion.carried import moving
 from motion_studio.motion.embedding import Motion, SiteEmbedding
@@ -23,6 +24,7 @@ from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Film, Turn
 from motion_studio.motion.operations_time import Delay, Fade
 from motion_studio.motion.ways import blend_camera, blend_extent, blend_path, shifts_together
+from motion_studio.studio.roles import Role
 from motion_studio.studio.tracks import Mix, Track, naming
 
 Load = Callable[[str], Motion]
@@ -38,8 +40,13 @@ def build(mix: Mix, load: Load) -> Motion:
     """Sum the tracks into one motion whose lineage names its parents and whose settings hold the mix.
 
     `load` reads a motion by name. A motion of another number of frames is stretched to the mix's. Raises
-    InputError (or IncompatibleMotion, MotionFileError) that names the track at fault.
+    InputError (or IncompatibleMotion, MotionFileError) that names the track at fault, and where tracks have
+    words of their own: what moves several objects is no one motion, but a `cast`.
     """
+    if len(mix.prompts) > 1:
+        raise InputError(
+            "Tracks with words of their own make a clip together, but not one motion: take the words out."
+        )
     operations = _operations(mix)
     drawn, camera = _drawn(mix, load)
     shifts = [None] * len(mix.tracks) if mix.together == "no" else _shifts_together(drawn, mix.law)
@@ -62,11 +69,34 @@ def build(mix: Mix, load: Load) -> Motion:
                 blend([terms[0], (motion, 1.0)])  # refuses, by this track's name, what does not fit
             terms.append((motion, gain))
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
-    way = drawn["blend"]
+    (way,) = drawn["blends"]
     path = way if way and None not in way else None
     rows = None if camera is None else camera.tolist()
     curves = {"path": path, "extent": _extent(mix, drawn, terms), "camera": rows}
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, **curves)
+
+
+def cast(mix: Mix, load: Load) -> list[Role]:
+    """The mix as roles, one for each of its `prompts` in their order; the first has the camera of all.
+
+    Raises InputError as `build` does, and for a track with words whose motion does not say where it goes.
+    """
+    drawn, camera = _drawn(mix, load)
+    roles = []
+    for words, way in zip(mix.prompts, drawn["blends"], strict=True):
+        tracks = tuple(track for track in mix.tracks if track.prompt == words)
+        if way is None and roles:
+            number = mix.tracks.index(tracks[0]) + 1
+            raise InputError(
+                f"Track {number} ({tracks[0].motion}) has words of its own, but its motion has no path: "
+                "it moves no object that they could name."
+            )
+        motion = build(replace(mix, tracks=tracks, frames=drawn["frames"]), load)
+        if not roles and len(mix.prompts) > 1:
+            motion = motion.replace_info(camera=None if camera is None else camera.tolist())
+        path = None if way is None else torch.tensor([point or [math.nan] * 2 for point in way])
+        roles.append(Role(words, motion, path))
+    return roles
 
 
 def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
@@ -78,9 +108,10 @@ def edit(motion: Motion, operations: Sequence[dict[str, Any]]) -> Motion:
 def preview_paths(mix: Mix, load: Load, film: Film = REST) -> dict[str, Any]:
     """The object's way in each track and in the mix, and the mix's camera, as `film` sees them, unbuilt.
 
-    A dict with `frames`, `tracks`: a list of {motion, path, weight}, `blend` and `camera`. A path is a list
-    of [x, y] in fractions of the width, y down, or None where the motion has none; the blend's points are
-    None at frames where no track is heard. A track's weight has one value a frame. The camera is a list of
+    A dict with `frames`, `tracks`: a list of {motion, path, weight}, `blends`: a path for each of the mix's
+    prompts, and `camera`. A path is a list of [x, y] in fractions of the width, y down, or None where the
+    motion has none; a blend's points are None at frames where no track is heard. A track's weight has one
+    value a frame. The camera is a list of
     rows as in MotionInfo, None where it is not known or rests. Raises InputError as `build` does.
     """
     drawn, camera = _drawn(mix, load)
@@ -88,7 +119,7 @@ def preview_paths(mix: Mix, load: Load, film: Film = REST) -> dict[str, Any]:
         aspect = load(mix.tracks[0].motion).aspect
         for track in drawn["tracks"]:
             track["path"] = _filmed(track["path"], film, aspect)
-        drawn["blend"] = _filmed(drawn["blend"], film, aspect)
+        drawn["blends"] = [_filmed(way, film, aspect) for way in drawn["blends"]]
         camera = film.seen(camera, drawn["frames"])
     rests = camera is None or moving(camera) < RESTS
     return {**drawn, "camera": None if rests else camera.tolist()}
@@ -106,7 +137,7 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
     """What `preview_paths` draws, and the mix's camera even where it rests."""
     frames = mix.frames
     shown: list[dict[str, Any]] = []
-    terms: list[tuple[Tensor, Tensor]] = []
+    terms: dict[str, list[tuple[Tensor, Tensor]]] = {prompt: [] for prompt in mix.prompts}
     cameras: list[tuple[Tensor | None, Tensor]] = []
     for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
         with naming(number, track.motion):
@@ -123,17 +154,17 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
         shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
         cameras.append((motion.camera(), weight))
         if path is not None:
-            terms.append((path, weight))
-    way = _points(blend_path(terms, mix.law)) if terms else None
-    return {"frames": frames, "tracks": shown, "blend": way}, blend_camera(cameras, mix.law)
+            terms[track.prompt].append((path, weight))
+    ways = [_points(blend_path(mine, mix.law)) if mine else None for mine in terms.values()]
+    return {"frames": frames, "tracks": shown, "blends": ways}, blend_camera(cameras, mix.law)
 
 
 def _extent(mix: Mix, drawn: dict[str, Any], terms: Sequence[tuple[Motion, float]]) -> float:
     """How large the mix's object is; 0 where its tracks move several, or it is not known."""
-    paths = [track["path"] for track in drawn["tracks"]]
-    if None in paths or None in drawn["blend"]:
+    paths, (way,) = [track["path"] for track in drawn["tracks"]], drawn["blends"]
+    if None in paths or None in way:
         return 0.0
-    way = torch.tensor(drawn["blend"])
+    way = torch.tensor(way)
     weights = [torch.tensor(track["weight"]) for track in drawn["tracks"]]
     paths = [way if mix.together != "no" else torch.tensor(path) for path in paths]
     radii = [motion.info.extent for motion, _ in terms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event
 from motion_studio.studio.generate import generate
 from motion_studio.studio.generate import recipe as recipe_of
-from motion_studio.studio.mix import Load, build
+from motion_studio.studio.mix import Load, cast
 from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip, fit
 
@@ -79,7 +79,8 @@ def render(
 ) -> Generator[Event]:
     """Generate with a mix; ends with Done(Render). `load` reads its motions by name.
 
-    `reference` is what the noise prior is inverted from. Raises as `build` and `generate` do.
+    Where all tracks have words of their own, those of the first draw the ground, too. `reference` is what the
+    noise prior is inverted from. Raises as `cast` and `generate` do.
     """
     motions: dict[str, Motion] = {}
 
@@ -88,7 +89,8 @@ def render(
             raise InputError(f"There is no motion {name!r} here.")
         return motions.setdefault(name, motions.get(name) or load(name))
 
-    motion = build(mix, remembered) if mix is not None else None
+    roles = cast(mix, remembered) if mix is not None else []
+    motion = roles[0].motion if roles else None
     latents, prior = None, None
     if settings.noise_prior > 0 and reference is not None:
         frames = settings.frames or backbone.frames
@@ -101,7 +103,9 @@ def render(
         "reference": prior,
         "versions": {name: version(name) for name in PACKAGES},
     }
-    for event in generate(backbone, settings, motion, latents, cancel, preview_every):
+    if roles and roles[0].prompt:
+        settings = replace(settings, prompt=roles[0].prompt)
+    for event in generate(backbone, settings, motion, latents, cancel, preview_every, roles[1:]):
         yield Done(Render(event.result, recipe)) if isinstance(event, Done) else event
 
 

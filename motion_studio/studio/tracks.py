@@ -19,6 +19,8 @@ TOGETHER = ("no", *LAWS)
 """How tracks that differ are laid together: not at all, or by a law of blends."""
 MAX_TRACKS = 32
 MAX_OPERATIONS = 32
+LONGEST = 400
+"""Characters of a track's prompt."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Track:
     """Frames from full to silence, up to its end."""
     operations: Sequence[dict[str, Any]] = ()
     """Operations as JSON, in the order in which they act."""
+    prompt: str = ""
+    """What it moves, in words of its own. Without them it moves what the clip's prompt says; tracks of the
+    same words move one object together."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.motion, str) or not self.motion:
@@ -51,6 +56,9 @@ class Track:
         if not isinstance(self.operations, list | tuple) or len(self.operations) > MAX_OPERATIONS:
             raise InputError(f"A track's operations are a list of {MAX_OPERATIONS} at most.")
         object.__setattr__(self, "operations", tuple(self.operations))
+        if not isinstance(self.prompt, str) or len(self.prompt) > LONGEST:
+            raise InputError(f"A track's prompt is a text of {LONGEST} characters at most.")
+        object.__setattr__(self, "prompt", self.prompt.strip())
 
     @property
     def windowed(self) -> bool:
@@ -80,6 +88,11 @@ class Mix:
     def law(self) -> str:
         """Which way it goes, one of LAWS: tracks that go their own ways are drawn at the mean of them."""
         return "sum" if self.together == "sum" else "mean"
+
+    @property
+    def prompts(self) -> list[str]:
+        """The tracks' prompts, each once: "", the clip's own, before all others."""
+        return sorted(dict.fromkeys(track.prompt for track in self.tracks), key=bool)
 
     def to_json(self) -> dict[str, Any]:
         """The mix as JSON values; `from_json` makes it again."""

@@ -1,7 +1,7 @@
 """The mixer's desk: tracks with their knobs as the page holds them, and the mix that they make.
 
 A desk is JSON: {selected, frames, together, film: {pan, tilt, zoom, roll}, tracks: [{motion, weight, start,
-length, fade_in, fade_out, and KNOBS}]}.
+length, fade_in, fade_out, prompt, and KNOBS}]}.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Desk = dict[str, Any]
 
 MAX_TRACKS = 6
 UNDO_STEPS = 50
-PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0}
+PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0, "prompt": ""}
 KNOBS: dict[str, Any] = {
     "reverse": False,
     "speed": 1.0,
@@ -61,8 +61,9 @@ def turned(desk: Desk, index: int, **values: Any) -> Desk:
 
 
 def only(desk: Desk, names: Container[str]) -> Desk:
-    """The desk without the tracks whose motion is none of `names`."""
-    return {**desk, "tracks": [track for track in desk["tracks"] if track["motion"] in names]}
+    """The desk without the tracks whose motion is none of `names`; what an older desk lacks is at rest."""
+    tracks = [{**PLACE, **KNOBS, **track} for track in desk["tracks"] if track["motion"] in names]
+    return {**desk, "tracks": tracks}
 
 
 def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
@@ -130,7 +131,7 @@ def _knobs(track: Track) -> dict[str, Any]:
 
 
 def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:
-    """What the stage draws: the object's ways and the mix's camera; None without tracks."""
+    """What the stage draws: the objects' ways and the mix's camera; None without tracks."""
     if not desk["tracks"]:
         return None
     aspect = load(desk["tracks"][0]["motion"]).aspect

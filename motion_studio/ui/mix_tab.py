@@ -15,24 +15,17 @@ from motion_studio.settings import FILM
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import build, edit
 from motion_studio.studio.studio import Studio
-from motion_studio.studio.tracks import TOGETHER
+from motion_studio.studio.tracks import LONGEST, TOGETHER
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.form import film_sliders
-from motion_studio.ui.mix_desk import KNOBS, Desk
+from motion_studio.ui.knobs import SLIDERS, TOGGLES, knobs
+from motion_studio.ui.mix_desk import Desk
 from motion_studio.ui.work import friendly
 
 WORDS = text.MIX
 PREVIEW_STEPS = 6
 PREVIEW_EVERY = 4
 KEPT = 64
-SLIDERS = {
-    "speed": (-2.0, 3.0, 0.05),
-    "amplitude": (0.0, 2.0, 0.05),
-    "zoom": (0.5, 2.0, 0.05),
-    "x": (-0.5, 0.5, 0.01),
-    "y": (-0.5, 0.5, 0.01),
-}
-TOGGLES = ("reverse", "mirror_x", "mirror_y")
 # Drawing must not wait behind anything, and only the last of many slider positions counts.
 LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
 
@@ -58,7 +51,7 @@ class MixTab:
         self._tracks()
 
     def _prompt(self) -> None:
-        self.prompt = gr.Textbox(self.spec.sample_prompt, label=WORDS["prompt"], max_length=400)
+        self.prompt = gr.Textbox(self.spec.sample_prompt, label=WORDS["prompt"], max_length=LONGEST)
         self.seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
         with gr.Row():
             self.render = gr.Button(WORDS["render"], variant="primary", elem_id="mix-render")
@@ -88,26 +81,12 @@ class MixTab:
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
         desk = mix_desk.empty(self.spec.frames)
         self.timeline = components.timeline(desk, shelf.titles(self.library), elem_id="mix-timeline")
-        with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
-            with gr.Column(min_width=120, scale=2):
-                dial = components.dial(WORDS["turn"], elem_id="mix-turn")
-            toggles, sliders = {}, {}
-            for column in (("mirror_x", "mirror_y"), ("speed", "reverse"), ("amplitude", "zoom"), ("x", "y")):
-                with gr.Column(min_width=150, scale=2 if column[0] in TOGGLES else 3):
-                    for key in column:
-                        if key in TOGGLES:
-                            toggles[key] = gr.Checkbox(False, label=WORDS[key], container=False)
-                        else:
-                            sliders[key] = self._slider(key)
-        self.knobs: dict[str, Any] = {"turn": dial, **toggles, **sliders}
+        with gr.Column(visible=False, elem_id="mix-bend") as self.bend:
+            self.knobs = knobs()
         self.film = film_sliders()
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
         cards = shelf.motion_cards(self.library, self.spec.name)
         self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
-
-    def _slider(self, key: str) -> gr.Slider:
-        low, high, step = SLIDERS[key]
-        return gr.Slider(low, high, KNOBS[key], step=step, label=WORDS[key])
 
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
@@ -136,6 +115,9 @@ class MixTab:
             turn = friendly(partial(self._turn, key))
             both = [self.timeline, self.stage]
             turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
+            if key == "prompt":  # typed already; by now another track may be the chosen one
+                gr.on([knob.blur, knob.submit], **self.settle)
+                continue
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
             turned.success(**self.settle)
@@ -225,7 +207,7 @@ class MixTab:
         track = mix_desk.chosen(desk)
         values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
         film = [desk["film"][key] for key in self.film]
-        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"], *film
+        return self._draw(desk), gr.Column(visible=track is not None), *values, desk["together"], *film
 
     def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})
@@ -285,8 +267,9 @@ class MixTab:
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:
             raise InputError(WORDS["need_tracks"])
-        settings = self.spec.generation(prompt, seed=int(seed or 0), steps=steps, **desk["film"])
         mix, keep = mix_desk.to_mix(desk), kind == "mix"
+        asked = {"seed": int(seed or 0), "steps": steps, **desk["film"]}
+        settings = self.spec.generation(prompt, len(mix.prompts), **asked)
         every = PREVIEW_EVERY if keep else 0
         job = self.studio.generate(settings, mix, kind=kind, keep=keep, preview_every=every)
         self.made[job.id] = _asked(desk, prompt, seed)

@@ -109,6 +109,16 @@ def test_rows():
     assert find("ali-vilab/text-to-video-ms-1.7b") is BASES["modelscope"]
 
 
+def test_settings_that_suit_a_base():
+    toybox = BASES["toybox"]
+    one, two = toybox.generation("a ball"), toybox.generation("a ball", 2)
+    assert (one.guidance, one.play_until, one.steps) == (toybox.guidance, toybox.play_until, toybox.steps)
+    changed = {name for name, value in two.to_json().items() if value != one.to_json()[name]}
+    assert changed == toybox.several.keys() == {"guidance", "play_until"}
+    assert toybox.generation("a ball", 2, guidance=7.0).guidance == 7.0
+    assert BASES["wan"].generation("a ball", 2) == BASES["wan"].generation("a ball")
+
+
 def test_listing_loads_neither_models_nor_their_libraries(tmp_path):
     code = (
         "import sys; from motion_studio.cli.main import main; assert main(['bases', '--json']) == 0; "

@@ -76,6 +76,32 @@ def test_every_flag_of_generate_is_in_the_recipe(panned, run_json, refused):
         refused(flag, "generate", "--recipe", "v.mp4", flag, str(value), "--out", "w.mp4")
 
 
+def test_words_are_of_the_motion_before_them(panned, run, run_json, refused):
+    line = ["generate", "--prompt", "a ball", *TINY, "--motion", "m.safetensors:0.5", "--motion"]
+    words = [*line, "m.safetensors", "--words", "a blue box"]
+    recipe = run_json(*words, "--out", "v.mp4")["recipe"]
+    assert [track["prompt"] for track in recipe["mix"]["tracks"]] == ["", "a blue box"]
+    assert [track["weight"] for track in recipe["mix"]["tracks"]] == [0.5, 1.0]
+    assert run("generate", "--recipe", "v.mp4", "--out", "w.mp4")[0] == 0
+    assert Path("w.mp4").read_bytes() == Path("v.mp4").read_bytes()
+    assert run(*line, "m.safetensors", "--out", "plain.mp4")[0] == 0
+    assert Path("plain.mp4").read_bytes() != Path("v.mp4").read_bytes()
+    refused("--motion", "generate", "--prompt", "a ball", "--words", "a box", *TINY, "--out", "v.mp4")
+    refused("characters", *line, "m.safetensors", "--words", "x" * 401, "--out", "v.mp4")
+    refused(
+        "--words",
+        "generate",
+        "--recipe",
+        "v.mp4",
+        "--motion",
+        "m.safetensors",
+        "--words",
+        "x",
+        "--out",
+        "u.mp4",
+    )
+
+
 def test_a_recipe_with_another_reference_is_refused(panned, run, refused):
     line = ["--prompt", "a ball", "--motion", "m.safetensors", *TINY, "--noise-prior", "0.5"]
     assert run("generate", *line, "--out", "v.mp4")[0] == 0

@@ -110,9 +110,11 @@ def test_the_drawn_path_is_the_built_path(load):
         (Track("a", 1.0, operations=steps), Track("b", 0.5, operations=[{"op": "strength", "value": 2.0}]))
     )
     paths, motion = preview_paths(mix, load), build(mix, load)
-    assert torch.allclose(torch.tensor(paths["blend"]), motion.path(), atol=1e-5)
+    assert torch.allclose(torch.tensor(paths["blends"][0]), motion.path(), atol=1e-5)
     windowed = Mix((Track("a", length=3), Track("b", start=2, fade_in=2)))
-    assert torch.allclose(torch.tensor(preview_paths(windowed, load)["blend"]), build(windowed, load).path())
+    assert torch.allclose(
+        torch.tensor(preview_paths(windowed, load)["blends"][0]), build(windowed, load).path()
+    )
     turned = Turn(90).apply(load("a"))
     alone = preview_paths(Mix((Track("a", operations=steps[:1]),)), load)
     assert torch.allclose(torch.tensor(alone["tracks"][0]["path"]), turned.path(), atol=1e-5)
@@ -120,10 +122,10 @@ def test_the_drawn_path_is_the_built_path(load):
 
 def test_paths_of_windows_and_of_motions_without_one(load):
     paths = preview_paths(Mix((Track("a", start=1, length=2), Track("still"))), load)
-    assert [point is None for point in paths["blend"]] == [True, False, False, True, True]
+    assert [point is None for point in paths["blends"][0]] == [True, False, False, True, True]
     assert paths["tracks"][0]["weight"] == [0, 1, 1, 0, 0]
     assert paths["tracks"][1]["path"] is None
-    assert preview_paths(Mix((Track("still"),)), load)["blend"] is None
+    assert preview_paths(Mix((Track("still"),)), load)["blends"][0] is None
 
 
 def test_what_a_camera_films_is_drawn_as_the_edited_mix_has_it(make_motion):
@@ -135,12 +137,12 @@ def test_what_a_camera_films_is_drawn_as_the_edited_mix_has_it(make_motion):
     mix, film = Mix((Track("a"),)), Film(0.2, -0.1, 1.3, 25)
     drawn = preview_paths(mix, motions.__getitem__, film)
     edited = edit(build(mix, motions.__getitem__), [film.to_json()])
-    assert torch.allclose(torch.tensor(drawn["blend"]), edited.path(), atol=1e-6)
+    assert torch.allclose(torch.tensor(drawn["blends"][0]), edited.path(), atol=1e-6)
     assert torch.allclose(torch.tensor(drawn["tracks"][0]["path"]), edited.path(), atol=1e-6)
     assert torch.allclose(torch.tensor(drawn["camera"]), edited.camera(), atol=1e-6)
-    silent = preview_paths(Mix((Track("a", start=2, length=1),)), motions.__getitem__, film)["blend"]
+    silent = preview_paths(Mix((Track("a", start=2, length=1),)), motions.__getitem__, film)["blends"][0]
     assert silent[0] is None and silent[2] is not None and silent[4] is None
-    assert preview_paths(Mix((Track("still"),)), motions.__getitem__, film)["blend"] is None
+    assert preview_paths(Mix((Track("still"),)), motions.__getitem__, film)["blends"][0] is None
 
 
 def test_the_camera_is_drawn_as_the_built_motion_has_it(make_motion):
@@ -188,15 +190,15 @@ def test_other_lengths_are_stretched(load):
     mix = Mix((Track("a"), Track("b", operations=[{"op": "trim", "start": 1, "length": 3}])), frames=9)
     assert build(mix, load).frames == 9
     paths = preview_paths(mix, load)
-    assert len(paths["blend"]) == paths["frames"] == 9
-    assert torch.allclose(torch.tensor(paths["blend"]), build(mix, load).path(), atol=1e-5)
+    assert len(paths["blends"][0]) == paths["frames"] == 9
+    assert torch.allclose(torch.tensor(paths["blends"][0]), build(mix, load).path(), atol=1e-5)
 
 
 @pytest.mark.parametrize("law", ["mean", "sum"])
 def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load, law):
     tracks = (Track("a", 1.0), Track("b", 0.5), Track("still"))
     mix = Mix(tracks, together=law)
-    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blend"])
+    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blends"][0])
     assert torch.allclose(motion.path(), way, atol=1e-5)
     bare = [without_looks(load(name), "background") for name in ("a", "b", "still")]
     moved = [Along(way - one.path()).apply(one) if one.path() is not None else one for one in bare]
@@ -207,7 +209,7 @@ def test_tracks_that_move_one_object_are_moved_to_the_path_of_the_mix(load, law)
 
 def test_a_part_is_moved_as_where_it_is_heard(load):
     mix = Mix((Track("a", length=3), Track("b", start=3)), together="sum")
-    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blend"])
+    motion, way = build(mix, load), torch.tensor(preview_paths(mix, load)["blends"][0])
     first = without_looks(load("a"), "background")
     last = Delay(3).apply(without_looks(load("b"), "background"))
     last = Move(*(way - last.path())[4].tolist()).apply(last)

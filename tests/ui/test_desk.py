@@ -42,6 +42,26 @@ def test_a_mix_gives_its_desk_back():
     assert len(mix_desk.remembered([desk], filmed)) == 2
 
 
+def test_words_of_its_own_make_a_track_an_object_of_its_own(studio):
+    desk = mix_desk.add(mix_desk.add(mix_desk.empty(16), "circle"), "wave")
+    both = mix_desk.turned(desk, 1, prompt="a blue box")
+    mix = mix_desk.to_mix(both)
+    assert mix.prompts == ["", "a blue box"] and not mix_desk.plain(mix)
+    assert mix_desk.from_mix(mix, {"circle": "circle", "wave": "wave"}, 16) == both
+    assert len(mix_desk.remembered([desk], both)) == 2
+    one, two = (mix_desk.ways(each, studio.library.load)["blends"] for each in (desk, both))
+    assert len(one) == 1 and len(two) == 2
+    drawn = mix_desk.ways(both, studio.library.load)["tracks"]
+    for way, track in zip(two, drawn, strict=True):
+        assert sum(way, []) == pytest.approx(sum(track["path"], []), abs=1e-5)
+
+
+def test_a_desk_of_before_lacks_nothing():
+    desk = desk_of(weight=-0.5, reverse=True)
+    older = {**desk, "tracks": [{k: v for k, v in desk["tracks"][0].items() if k != "prompt"}]}
+    assert mix_desk.only(older, ["circle"]) == desk
+
+
 def test_a_missing_motion_leaves_its_track_out():
     desk = mix_desk.add(desk_of(), "wave")
     restored = mix_desk.from_mix(mix_desk.to_mix(desk), {"wave": "wave-2"}, 16)
@@ -59,13 +79,13 @@ def test_a_full_desk_says_so():
 def test_ways_are_drawn_for_each_track_and_the_mix(studio):
     desk = mix_desk.add(mix_desk.add(mix_desk.empty(16), "circle"), "wave")
     drawn = mix_desk.ways(desk, studio.library.load)
-    assert len(drawn["tracks"]) == 2 and len(drawn["blend"]) == 16
+    assert len(drawn["tracks"]) == 2 and len(drawn["blends"][0]) == 16
     assert mix_desk.ways(mix_desk.empty(16), studio.library.load) is None
     panned = {**desk, "film": {**desk["film"], "pan": 0.3}}
     seen = mix_desk.ways(panned, studio.library.load)
     assert drawn["camera"] is None and seen["camera"][-1] == pytest.approx([-0.3, 0, 0, 0], abs=1e-2)
     for before, after in (
-        (drawn["blend"], seen["blend"]),
+        (drawn["blends"][0], seen["blends"][0]),
         (drawn["tracks"][1]["path"], seen["tracks"][1]["path"]),
     ):
         assert after[0] == pytest.approx(before[0], abs=1e-6)

@@ -189,6 +189,35 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     assert studio.library.load("both").info.lineage
 
 
+def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload, studio):
+    page = opened()
+    tab(page, "Mix")
+    for name in ("circle", "zigzag"):
+        page.locator(f"#mix-shelf [data-name={name}]").click()
+        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    words = page.locator("#mix-words").get_by_label("What this track moves")
+    words.fill("a yellow heart on blue dots")
+    expect(page.locator("#mix-timeline .row.selected")).to_contain_text("a yellow heart on blue dots")
+    expect(page.locator("#mix-stage .blend")).to_have_count(2)
+    page.locator("#mix-timeline .row").first.locator(".name").click()
+    expect(words).to_have_value("")  # the other track's
+    settled(page)
+    page.locator("#mix-render").click()
+    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=PATIENCE)
+    mix = last(studio, "mix").result.recipe["mix"]
+    assert [track["prompt"] for track in mix["tracks"]] == ["", "a yellow heart on blue dots"]
+    page.get_by_role("button", name="Save as a new motion").click()
+    page.locator("#mix-save").get_by_label("Name").fill("Both")
+    page.locator("#mix-save").get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("not one motion")).to_be_visible()
+    reload(page)
+    tab(page, "Mix")
+    expect(page.locator("#mix-stage .blend")).to_have_count(2)
+    page.locator("#mix-timeline .row").last.locator(".name").click()
+    expect(words).to_have_value("a yellow heart on blue dots")
+
+
 def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, monkeypatch):
     generate = studio.generate
 

@@ -1,5 +1,5 @@
-// Where the object goes: each track's way in its colour, the mix's in ink, and the picture as the camera moves it,
-// all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blend, camera};
+// Where objects go: each track's way in its colour, the mix's in ink (one for each object), and the picture as the
+// camera moves it, all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blends, camera};
 // paths in fractions of the width, y down; the camera's rows x, y, log zoom, roll, as in `video.tracks`.
 // Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width.
 const { clock, svg, line, draggable } = window.motionStudio;
@@ -83,11 +83,11 @@ const build = () => {
     picture.append(way(track, i, value.selected));
     if (tracks.length > 1) heads.push(head(track.path, { r: 1.8, class: "head", style: `--ink: var(--track-${i % 6})` }));
   });
-  if (value.blend) {
+  for (const blend of (value.blends ?? []).filter(Boolean)) {
     picture.append(svg("g", { class: "blend" },
-      svg("path", { d: line(value.blend, 100), class: "halo" }), svg("path", { d: line(value.blend, 100), class: "way" }),
-      ...dots(value.blend, 0.9)));
-    heads.push(head(value.blend, { r: 3, class: "head mix" }));
+      svg("path", { d: line(blend, 100), class: "halo" }), svg("path", { d: line(blend, 100), class: "way" }),
+      ...dots(blend, 0.9)));
+    heads.push(head(blend, { r: 3, class: "head mix" }));
   }
   picture.append(...heads);
   holder.replaceChildren(picture);

@@ -1,5 +1,5 @@
 // Tracks with a weight each and a bar in time. Times are frames.
-// value: {selected, frames, tracks: [{motion, weight, start, length | null, fade_in, fade_out, ...}]}
+// value: {selected, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}]}
 // titles: {motion: title}; input while something is dragged, release when it is let go, select for another track.
 const { clock, html, svg, draggable, clamp } = window.motionStudio;
 const box = element.querySelector(".timeline");
@@ -38,7 +38,8 @@ const makeRow = (i) => {
     oninput: () => change(i, { weight: Number(weight.value) }), onchange: () => trigger("release"),
     ondblclick: () => { change(i, { weight: 1 }); trigger("release"); } });
   const number = html("output");
-  const name = html("button", { type: "button", class: "name", onclick: () => select(i) }, html("i"), html("span"));
+  const name = html("button", { type: "button", class: "name", onclick: () => select(i) },
+    html("i"), html("span", { class: "title" }, html("span"), html("small")));
   const close = html("button", { type: "button", class: "remove", "aria-label": words.remove, title: words.remove,
     onclick: () => remove(i) }, "×");
   const shape = svg("polygon");
@@ -100,7 +101,9 @@ const makeRow = (i) => {
     node.classList.toggle("negative", track.weight < 0);
     node.style.setProperty("--loud", 0.2 + 0.8 * Math.min(1, Math.abs(track.weight)));
     const title = props.titles?.[track.motion] ?? track.motion;
-    name.querySelector("span").textContent = title;
+    name.querySelector("span span").textContent = title;
+    name.querySelector("small").textContent = track.prompt ?? "";
+    name.title = [title, track.prompt].filter(Boolean).join(": ");
     weight.setAttribute("aria-label", `${words.weight}: ${title}`);
     const { fade_in, fade_out } = track;
     const reach = { start: [0, from, to - 1], end: [from + 1, to, frames],

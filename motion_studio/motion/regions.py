@@ -1,0 +1,51 @@
+"""Which part of the picture is whose, where several objects go their own ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from motion_studio.motion.background import disc
+
+UNSEEN = 0.2
+"""Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
+ROOM = 1.3
+"""How many times as wide as the object its own disc is: another one may be drawn larger."""
+FAR = 1e3
+
+Object = tuple[Tensor, float]
+"""The path (N, 2) of an object, NaN at frames without it, and its radius (0: not known), both in widths."""
+
+
+def discs(objects: Sequence[Object], grid: tuple[int, int], room: float = 0.0, times: float = 1.0) -> Tensor:
+    """How much of each place lies in each object's disc, (K, N, h, w), 0 to 1.
+
+    The disc is `times` as wide as the object, and by `room`, in widths, wider.
+    """
+    return torch.stack(
+        [
+            disc(path.nan_to_num(FAR), times * radius + room if radius else UNSEEN, grid)
+            for path, radius in objects
+        ]
+    )
+
+
+def regions(objects: Sequence[Object], grid: tuple[int, int]) -> Tensor:
+    """How far each place is each object's own, (K, N, h, w), 0 to 1 and 1 at most together.
+
+    Each has a disc about its path; where several meet, a place goes to the one whose outline is nearer,
+    softly within a cell. What each prompt predicts is weighted so (MultiDiffusion, Bar-Tal et al., arXiv
+    2302.08113), from frame to frame anew.
+    """
+    near = torch.stack([_outside(path.nan_to_num(FAR), radius or UNSEEN, grid) for path, radius in objects])
+    return (-near).softmax(0) * discs(objects, grid, times=ROOM).amax(0)
+
+
+def _outside(path: Tensor, radius: float, grid: tuple[int, int]) -> Tensor:
+    """How far each place is from an object's outline, (N, h, w), in cells; negative inside."""
+    height, width = grid
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    away = torch.stack([x, y], -1) / width - path[:, None, None]
+    return (away.norm(dim=-1) - radius) * width
