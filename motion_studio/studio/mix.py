@@ -109,10 +109,10 @@ def preview_paths(mix: Mix, load: Load, film: Film = REST) -> dict[str, Any]:
     """The object's way in each track and in the mix, and the mix's camera, as `film` sees them, unbuilt.
 
     A dict with `frames`, `tracks`: a list of {motion, path, weight}, `blends`: a path for each of the mix's
-    prompts, and `camera`. A path is a list of [x, y] in fractions of the width, y down, or None where the
-    motion has none; a blend's points are None at frames where no track is heard. A track's weight has one
-    value a frame. The camera is a list of
-    rows as in MotionInfo, None where it is not known or rests. Raises InputError as `build` does.
+    prompts, `radii`: about how large the object is that goes there, 0 where not known, and `camera`. A path
+    is a list of [x, y] in fractions of the width, y down, or None where the motion has none; a blend's points
+    are None at frames where no track is heard. A track's weight has one value a frame. The camera is a list
+    of rows as in MotionInfo, None where it is not known or rests. Raises InputError as `build` does.
     """
     drawn, camera = _drawn(mix, load)
     if film != REST:
@@ -138,6 +138,7 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
     frames = mix.frames
     shown: list[dict[str, Any]] = []
     terms: dict[str, list[tuple[Tensor, Tensor]]] = {prompt: [] for prompt in mix.prompts}
+    radii = dict.fromkeys(mix.prompts, 0.0)
     cameras: list[tuple[Tensor | None, Tensor]] = []
     for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
         with naming(number, track.motion):
@@ -155,8 +156,10 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
         cameras.append((motion.camera(), weight))
         if path is not None:
             terms[track.prompt].append((path, weight))
+            radii[track.prompt] = max(radii[track.prompt], motion.info.extent)
     ways = [_points(blend_path(mine, mix.law)) if mine else None for mine in terms.values()]
-    return {"frames": frames, "tracks": shown, "blends": ways}, blend_camera(cameras, mix.law)
+    drawn = {"frames": frames, "tracks": shown, "blends": ways, "radii": list(radii.values())}
+    return drawn, blend_camera(cameras, mix.law)
 
 
 def _extent(mix: Mix, drawn: dict[str, Any], terms: Sequence[tuple[Motion, float]]) -> float:

@@ -1,4 +1,4 @@
-"""What bends the chosen track of the mixer: its words, a dial, switches and sliders."""
+"""What bends the chosen track of the mixer: a dial, switches and sliders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from motion_studio.studio.tracks import LONGEST
 from motion_studio.ui import components, text
 from motion_studio.ui.mix_desk import KNOBS
 
@@ -23,25 +22,17 @@ TOGGLES = ("reverse", "mirror_x", "mirror_y")
 
 def knobs() -> dict[str, Any]:
     """The widgets by what they set of a track."""
-    words = gr.Textbox(
-        label=WORDS["words"],
-        info=WORDS["words_info"],
-        placeholder=WORDS["words_hint"],
-        max_length=LONGEST,
-        elem_id="mix-words",
-    )
-    with gr.Row(elem_id="mix-knobs", equal_height=False):
-        with gr.Column(min_width=120, scale=2):
-            dial = components.dial(WORDS["turn"], elem_id="mix-turn")
-        toggles, sliders = {}, {}
-        for column in (("mirror_x", "mirror_y"), ("speed", "reverse"), ("amplitude", "zoom"), ("x", "y")):
-            with gr.Column(min_width=150, scale=2 if column[0] in TOGGLES else 3):
-                for key in column:
-                    if key in TOGGLES:
-                        toggles[key] = gr.Checkbox(False, label=WORDS[key], container=False)
-                    else:
-                        sliders[key] = _slider(key)
-    return {"prompt": words, "turn": dial, **toggles, **sliders}
+    with gr.Column(min_width=120, scale=2):
+        dial = components.dial(WORDS["turn"], elem_id="mix-turn")
+    toggles, sliders = {}, {}
+    for column in (("mirror_x", "mirror_y"), ("speed", "reverse"), ("amplitude", "zoom"), ("x", "y")):
+        with gr.Column(min_width=150, scale=2 if column[0] in TOGGLES else 3):
+            for key in column:
+                if key in TOGGLES:
+                    toggles[key] = gr.Checkbox(False, label=WORDS[key], container=False)
+                else:
+                    sliders[key] = _slider(key)
+    return {"turn": dial, **toggles, **sliders}
 
 
 def _slider(key: str) -> gr.Slider:

@@ -81,7 +81,7 @@ class MixTab:
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
         desk = mix_desk.empty(self.spec.frames)
         self.timeline = components.timeline(desk, shelf.titles(self.library), elem_id="mix-timeline")
-        with gr.Column(visible=False, elem_id="mix-bend") as self.bend:
+        with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
             self.knobs = knobs()
         self.film = film_sliders()
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
@@ -115,9 +115,6 @@ class MixTab:
             turn = friendly(partial(self._turn, key))
             both = [self.timeline, self.stage]
             turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
-            if key == "prompt":  # typed already; by now another track may be the chosen one
-                gr.on([knob.blur, knob.submit], **self.settle)
-                continue
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
             turned.success(**self.settle)
@@ -207,7 +204,7 @@ class MixTab:
         track = mix_desk.chosen(desk)
         values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
         film = [desk["film"][key] for key in self.film]
-        return self._draw(desk), gr.Column(visible=track is not None), *values, desk["together"], *film
+        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"], *film
 
     def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})

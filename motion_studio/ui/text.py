@@ -31,6 +31,9 @@ STAGE = {
 }
 TIMELINE = {
     "weight": "Weight",
+    "words": "What it moves",
+    "words_hint": "Moves what the prompt says",
+    "words_info": "In words of its own a track moves an object of its own. Name the background in them, too.",
     "remove": "Take this track out",
     "start": "Where it begins",
     "end": "Where it ends",
@@ -241,9 +244,6 @@ MIX = {
     "x": "Across",
     "y": "Down",
     "prompt": "Prompt",
-    "words": "What this track moves",
-    "words_info": "In words of its own: then it is an object of its own. Name the background, too.",
-    "words_hint": "what the prompt says",
     "seed": "Seed",
     "quick": "Preview as I let go",
     "together": "Where tracks differ",

@@ -76,7 +76,7 @@ def test_every_flag_of_generate_is_in_the_recipe(panned, run_json, refused):
         refused(flag, "generate", "--recipe", "v.mp4", flag, str(value), "--out", "w.mp4")
 
 
-def test_words_are_of_the_motion_before_them(panned, run, run_json, refused):
+def test_words_are_of_the_motion_before_them(motion, run, run_json, refused):
     line = ["generate", "--prompt", "a ball", *TINY, "--motion", "m.safetensors:0.5", "--motion"]
     words = [*line, "m.safetensors", "--words", "a blue box"]
     recipe = run_json(*words, "--out", "v.mp4")["recipe"]

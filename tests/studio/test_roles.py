@@ -68,12 +68,22 @@ def role(motions, path=None) -> Role:
 
 
 def test_a_role_draws_its_place_and_leaves_the_rest(backbone, motions):
-    alone = made(backbone, settings(steps=1), motions["left"])
-    both = made(backbone, settings(steps=1), motions["left"], beside=[role(motions)])
-    changed = (both - alone).abs().sum(1) > 1e-6
-    assert changed[0, :, 20:].any() and not changed[0, :, :8].any()  # the first frame's left is the first's
-    other = replace(role(motions), prompt="a green tree")
-    assert not torch.equal(made(backbone, settings(steps=1), motions["left"], beside=[other]), both)
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
+    texts = [backbone.encode_text(["", prompt]) for prompt in ("a red ball", "a blue box")]
+    ready = [backbone.processors(motions[name]) for name in ("left", "right")]
+    (share,) = shares([role(motions)], motions["left"], SHAPE)
+
+    def drawn(*beside: Drawn) -> torch.Tensor:
+        *_, (_, latents, _) = denoise(backbone, ready[0], noise, texts[0], settings(steps=1), beside=beside)
+        return latents
+
+    changed = (drawn(Drawn(ready[1], texts[1], share)) - drawn()).abs().sum(1)[0] > 1e-6
+    assert torch.equal(changed, share > 1e-6) and 0 < changed.float().mean() < 0.8
+    two, other = (
+        made(backbone, settings(), motions["left"], beside=[replace(role(motions), prompt=prompt)])
+        for prompt in ("a blue box", "a green tree")
+    )
+    assert not torch.equal(two, made(backbone, settings(), motions["left"])) and not torch.equal(two, other)
 
 
 def test_what_is_predicted_is_weighted_by_place(backbone, motions):
@@ -148,6 +158,7 @@ def test_a_mix_is_cast_by_its_tracks_words(motions):
     assert first.motion.info.camera != alone.info.camera
     drawn = preview_paths(mix, load)
     assert len(drawn["blends"]) == 2 and len(drawn["tracks"]) == 3
+    assert drawn["radii"] == [0.15, 0.15] and preview_paths(Mix((Track("pan"),)), load)["radii"] == [0.0]
     assert torch.allclose(torch.tensor(drawn["blends"][1]), motions["right"].path())
     assert torch.allclose(torch.tensor(drawn["camera"]), first.motion.camera())
     late = Mix((Track("left"), Track("right", start=1, length=2, prompt="a blue box")))

@@ -196,13 +196,16 @@ def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload
         page.locator(f"#mix-shelf [data-name={name}]").click()
         expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
     expect(page.locator("#mix-stage .blend")).to_have_count(1)
-    words = page.locator("#mix-words").get_by_label("What this track moves")
+    words = page.get_by_label("What it moves: Zigzag")
     words.fill("a yellow heart on blue dots")
-    expect(page.locator("#mix-timeline .row.selected")).to_contain_text("a yellow heart on blue dots")
     expect(page.locator("#mix-stage .blend")).to_have_count(2)
-    page.locator("#mix-timeline .row").first.locator(".name").click()
-    expect(words).to_have_value("")  # the other track's
+    page.get_by_label("What it moves: Circle").click()  # which chooses that track
+    expect(page.locator("#mix-timeline .row.selected")).to_contain_text("Circle")
     settled(page)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#mix-timeline .row")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(words).to_have_value("a yellow heart on blue dots")
     page.locator("#mix-render").click()
     expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=PATIENCE)
     mix = last(studio, "mix").result.recipe["mix"]
@@ -214,8 +217,9 @@ def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload
     reload(page)
     tab(page, "Mix")
     expect(page.locator("#mix-stage .blend")).to_have_count(2)
-    page.locator("#mix-timeline .row").last.locator(".name").click()
     expect(words).to_have_value("a yellow heart on blue dots")
+    words.fill("")
+    expect(page.locator("#mix-stage .blend")).to_have_count(1)
 
 
 def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, monkeypatch):

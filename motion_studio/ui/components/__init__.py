@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from motion_studio.studio.tracks import LONGEST
 from motion_studio.ui import text
 
 FOLDER = Path(__file__).parent
@@ -70,10 +71,9 @@ def stage(**kwargs: Any) -> gr.HTML:
 
 
 def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr.HTML:
-    """The tracks with their weights and their bars in time; value: the desk; `titles`: their names."""
-    return _component(
-        "timeline", '<div class="timeline"></div>', value, text.TIMELINE, titles=titles, **kwargs
-    )
+    """The tracks with their words, weights and bars in time; value: the desk; `titles`: their names."""
+    words = {**text.TIMELINE, "longest": LONGEST}
+    return _component("timeline", '<div class="timeline"></div>', value, words, titles=titles, **kwargs)
 
 
 def _component(name: str, skeleton: str, value: Any, words: dict[str, Any], **props: Any) -> gr.HTML:

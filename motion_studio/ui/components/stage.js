@@ -1,5 +1,5 @@
 // Where objects go: each track's way in its colour, the mix's in ink (one for each object), and the picture as the
-// camera moves it, all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blends, camera};
+// camera moves it, all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blends, radii, camera};
 // paths in fractions of the width, y down; the camera's rows x, y, log zoom, roll, as in `video.tracks`.
 // Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width.
 const { clock, svg, line, draggable } = window.motionStudio;
@@ -83,12 +83,16 @@ const build = () => {
     picture.append(way(track, i, value.selected));
     if (tracks.length > 1) heads.push(head(track.path, { r: 1.8, class: "head", style: `--ink: var(--track-${i % 6})` }));
   });
-  for (const blend of (value.blends ?? []).filter(Boolean)) {
+  const blends = value.blends ?? [];
+  blends.forEach((blend, i) => {
+    if (!blend) return;
+    // Several objects are drawn best where they do not touch: how large each is shows where they would.
+    if (blends.length > 1 && value.radii[i]) heads.push(head(blend, { r: value.radii[i] * 100, class: "body" }));
     picture.append(svg("g", { class: "blend" },
       svg("path", { d: line(blend, 100), class: "halo" }), svg("path", { d: line(blend, 100), class: "way" }),
       ...dots(blend, 0.9)));
     heads.push(head(blend, { r: 3, class: "head mix" }));
-  }
+  });
   picture.append(...heads);
   holder.replaceChildren(picture);
   draw(clock.phase);

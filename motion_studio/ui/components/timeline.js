@@ -1,4 +1,4 @@
-// Tracks with a weight each and a bar in time. Times are frames.
+// Tracks with words of their own, a weight and a bar in time. Times are frames.
 // value: {selected, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}]}
 // titles: {motion: title}; input while something is dragged, release when it is let go, select for another track.
 const { clock, html, svg, draggable, clamp } = window.motionStudio;
@@ -38,8 +38,10 @@ const makeRow = (i) => {
     oninput: () => change(i, { weight: Number(weight.value) }), onchange: () => trigger("release"),
     ondblclick: () => { change(i, { weight: 1 }); trigger("release"); } });
   const number = html("output");
-  const name = html("button", { type: "button", class: "name", onclick: () => select(i) },
-    html("i"), html("span", { class: "title" }, html("span"), html("small")));
+  const name = html("button", { type: "button", class: "name", onclick: () => select(i) }, html("i"), html("span"));
+  const says = html("input", { type: "text", class: "words", placeholder: words.words_hint, title: words.words_info,
+    maxlength: words.longest, onfocus: () => select(i), oninput: () => change(i, { prompt: says.value }),
+    onchange: () => trigger("release"), onkeydown: (event) => event.key === "Enter" && says.blur() });
   const close = html("button", { type: "button", class: "remove", "aria-label": words.remove, title: words.remove,
     onclick: () => remove(i) }, "×");
   const shape = svg("polygon");
@@ -51,7 +53,7 @@ const makeRow = (i) => {
   const head = html("div", { class: "playhead" });
   const lane = html("div", { class: "lane", onpointerdown: () => select(i) }, bar, head);
   const node = html("div", { class: "row", style: `--ink: var(--track-${i % 6})` },
-    name, html("label", { class: "weight" }, weight, number), lane, close);
+    name, says, html("label", { class: "weight" }, weight, number), lane, close);
 
   const snap = (value) => Math.round(value * 2) / 2;
   const moves = {
@@ -101,9 +103,9 @@ const makeRow = (i) => {
     node.classList.toggle("negative", track.weight < 0);
     node.style.setProperty("--loud", 0.2 + 0.8 * Math.min(1, Math.abs(track.weight)));
     const title = props.titles?.[track.motion] ?? track.motion;
-    name.querySelector("span span").textContent = title;
-    name.querySelector("small").textContent = track.prompt ?? "";
-    name.title = [title, track.prompt].filter(Boolean).join(": ");
+    name.querySelector("span").textContent = title;
+    if (says.value !== track.prompt) says.value = track.prompt; // the caret stays while one types
+    says.setAttribute("aria-label", `${words.words}: ${title}`);
     weight.setAttribute("aria-label", `${words.weight}: ${title}`);
     const { fade_in, fade_out } = track;
     const reach = { start: [0, from, to - 1], end: [from + 1, to, frames],
