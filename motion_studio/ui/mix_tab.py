@@ -14,6 +14,7 @@ from motion_studio.motion.embedding import Motion
 from motion_studio.settings import FILM
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.mix import build, edit
+from motion_studio.studio.starter_mixes import StarterMix, starter_mixes
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.tracks import LONGEST, TOGETHER
 from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
@@ -81,6 +82,10 @@ class MixTab:
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
         desk = mix_desk.empty(self.spec.frames)
         self.timeline = components.timeline(desk, shelf.titles(self.library), elem_id="mix-timeline")
+        self.starters = starter_mixes(self.spec.name)
+        with gr.Row(visible=bool(self.starters), elem_id="mix-starters") as self.begin:
+            gr.HTML(f"<p>{WORDS['begin']}</p>", padding=False)
+            self.begins = [gr.Button(one.title, size="sm", min_width=60, scale=0) for one in self.starters]
         with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
             self.knobs = knobs()
         self.film = film_sliders()
@@ -91,7 +96,7 @@ class MixTab:
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
         self.kept.render()
-        faces = [self.stage, self.bend, *self.knobs.values(), self.together, *self.film.values()]
+        faces = [self.stage, self.begin, self.bend, *self.knobs.values(), self.together, *self.film.values()]
         opened = page.load(
             self._open,
             self.kept,
@@ -141,7 +146,16 @@ class MixTab:
             concurrency_id="history",  # after the changes that still settle
         )
         cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
-        for change in (gathered, added, undone, cleared):
+        begun = [
+            button.click(
+                friendly(partial(self._begin, starter)),
+                None,
+                [self.timeline, self.stage, self.prompt, self.seed],
+                **LIVE,
+            )
+            for button, starter in zip(self.begins, self.starters, strict=True)
+        ]
+        for change in (gathered, added, undone, cleared, *begun):
             change.success(**self.settle)
         gr.on([self.prompt.submit, self.seed.submit], **self.settle)
         inputs = [self.timeline, self.prompt, self.seed]
@@ -204,7 +218,8 @@ class MixTab:
         track = mix_desk.chosen(desk)
         values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
         film = [desk["film"][key] for key in self.film]
-        return self._draw(desk), gr.Row(visible=track is not None), *values, desk["together"], *film
+        empty = gr.Row(visible=bool(self.starters) and track is None)
+        return self._draw(desk), empty, gr.Row(visible=track is not None), *values, desk["together"], *film
 
     def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
         desk = mix_desk.turned(desk, desk["selected"], **{key: value})
@@ -238,6 +253,13 @@ class MixTab:
     def _clear(self) -> tuple[Desk, Any]:
         desk = mix_desk.empty(self.spec.frames)
         return desk, self._draw(desk)
+
+    def _begin(self, starter: StarterMix) -> tuple[Any, ...]:
+        """Updates of the timeline, the stage, the prompt and the seed with a mix to begin with."""
+        titles = shelf.titles(self.library)
+        desk = mix_desk.from_mix(starter.mix, {name: name for name in titles}, self.spec.frames, starter.film)
+        timeline = gr.HTML(value=desk, titles=titles)
+        return timeline, self._draw(desk), starter.settings.prompt, starter.settings.seed
 
     def _settle(
         self, desk: Desk, history: list[Desk], quick: bool, prompt: str, seed: float, job_id: str

@@ -232,6 +232,7 @@ MIX = {
     "lead": "Lay motions on tracks, bend them and mix them.",
     "add": "Add a motion",
     "tracks": "Tracks",
+    "begin": "Or begin with",
     "undo": "Undo",
     "clear": "Clear",
     "speed": "Speed",

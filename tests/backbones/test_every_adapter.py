@@ -20,6 +20,7 @@ from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Progress
 from motion_studio.studio.generate import generate
 from motion_studio.studio.motion_file import read_motion, write_motion
+from motion_studio.studio.roles import Role
 
 
 @pytest.fixture(scope="module", params=list(TINY))
@@ -244,6 +245,25 @@ def test_from_a_prompt_to_a_clip_of_any_length(backbone):
         *_, done = clip(backbone, motion, frames=frames)
         assert isinstance(done, Done)
         assert done.result.frames.shape == (frames, 3, backbone.height, backbone.width)
+
+
+def test_an_object_with_words_of_its_own_stands_beside_another(backbone):
+    frames = backbone.latent_frames(backbone.frames)
+    path = torch.linspace(0.3, 0.7, frames)[:, None].expand(frames, 2)
+    motion = some_motion(backbone)
+    settings = GenerationSettings("a", steps=2, guidance=2.0, seed=1)
+
+    def made(*beside: Role, **changes) -> torch.Tensor:
+        *_, last = generate(backbone, replace(settings, **changes), motion, beside=beside)
+        return last.result.frames
+
+    one = Role("b", some_motion(backbone, 2), path)
+    alone = made()
+    assert not torch.equal(made(one), alone)
+    silent = replace(one, path=torch.full((frames, 2), torch.nan))
+    assert torch.allclose(made(silent), alone, atol=1e-4)
+    for longer in lengths(backbone)[-1:]:
+        assert len(made(one, frames=longer)) == longer
 
 
 def test_cancelling_leaves_the_model_bare(backbone):

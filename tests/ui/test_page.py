@@ -189,6 +189,20 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     assert studio.library.load("both").info.lineage
 
 
+def test_a_mix_is_begun_with_in_one_click(opened, studio):
+    page = opened()
+    tab(page, "Mix")
+    page.get_by_role("button", name="A mirrored pair").click()
+    expect(page.locator("#mix-timeline .row")).to_have_count(2)
+    expect(page.locator("#mix-screens").get_by_label("Prompt")).to_have_value("a yellow star on blue dots")
+    expect(page.get_by_role("button", name="A mirrored pair")).to_be_hidden()
+    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=PATIENCE)
+    assert len(last(studio, "preview").result.recipe["mix"]["tracks"]) == 2
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#mix-timeline .row")).to_have_count(0)
+    expect(page.get_by_role("button", name="A mirrored pair")).to_be_visible()
+
+
 def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload, studio):
     page = opened()
     tab(page, "Mix")
@@ -206,9 +220,12 @@ def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload
     expect(page.locator("#mix-timeline .row")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(words).to_have_value("a yellow heart on blue dots")
-    page.locator("#mix-render").click()
-    expect(page.locator("text=Done in >> visible=true")).to_be_visible(timeout=PATIENCE)
-    mix = last(studio, "mix").result.recipe["mix"]
+    with studio.manager._loaded["toybox"].lock:
+        page.locator("#mix-render").click()
+        expect(page.locator("#mix-render")).to_be_hidden()
+    job = last(studio, "mix")
+    assert job.wait(60) and job.state == "done"
+    mix = job.result.recipe["mix"]
     assert [track["prompt"] for track in mix["tracks"]] == ["", "a yellow heart on blue dots"]
     page.get_by_role("button", name="Save as a new motion").click()
     page.locator("#mix-save").get_by_label("Name").fill("Both")
