@@ -38,6 +38,7 @@ class MixTab:
         self.studio, self.library = studio, studio.library
         self.spec = studio.base
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
+        self.rendering = gr.State("")  # known here before the page knows it: a change may settle in between
         self.kept = work.remembered("mix", None)
         self.made: OrderedDict[str, Any] = OrderedDict()  # what each job was asked for, by its id
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
@@ -107,7 +108,15 @@ class MixTab:
         self.watch.wire(opened.then, self.cancel, shown, self._show)
         self.settle: dict[str, Any] = {
             "fn": friendly(self._settle),
-            "inputs": [self.timeline, self.history, self.quick, self.prompt, self.seed, self.watch.id],
+            "inputs": [
+                self.timeline,
+                self.history,
+                self.quick,
+                self.prompt,
+                self.seed,
+                self.watch.id,
+                self.rendering,
+            ],
             "outputs": [*faces, self.history, self.kept, *self.watch.outputs],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
@@ -162,7 +171,7 @@ class MixTab:
         self.render.click(
             friendly(self._render),
             inputs,
-            self.watch.outputs,
+            [self.rendering, *self.watch.outputs],
             show_progress="hidden",
             concurrency_id="history",  # after changes that still settle, and preview
         )
@@ -262,12 +271,20 @@ class MixTab:
         return timeline, self._draw(desk), starter.settings.prompt, starter.settings.seed
 
     def _settle(
-        self, desk: Desk, history: list[Desk], quick: bool, prompt: str, seed: float, job_id: str
+        self,
+        desk: Desk,
+        history: list[Desk],
+        quick: bool,
+        prompt: str,
+        seed: float,
+        job_id: str,
+        rendering: str,
     ) -> tuple[Any, ...]:
         history = mix_desk.remembered(history, desk)
         watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
         same = self.made.get(job_id) == _asked(desk, prompt, seed)  # a knob was let go where it stood
-        if quick and desk["tracks"] and prompt.strip() and not same and not self._renders(job_id):
+        renders = self._renders(job_id) or self._renders(rendering)
+        if quick and desk["tracks"] and prompt.strip() and not same and not renders:
             self.watch.cancel(job_id)
             watching = self.watch.start(self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview"))
         kept = {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}
@@ -281,7 +298,8 @@ class MixTab:
     def _render(self, desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
         if not prompt.strip():
             raise InputError(text.GENERATE["need_prompt"])
-        return self.watch.start(self._submit(desk, prompt, seed, self.spec.steps, "mix"))
+        job = self._submit(desk, prompt, seed, self.spec.steps, "mix")
+        return job.id, *self.watch.start(job)
 
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:
