@@ -125,17 +125,7 @@ class MixTab:
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
         self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
         self.timeline.release(**self.settle)
-        for key, knob in self.knobs.items():
-            turn = friendly(partial(self._turn, key))
-            both = [self.timeline, self.stage]
-            turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
-            if key not in TOGGLES:
-                turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
-            turned.success(**self.settle)
-        for key, slider in self.film.items():
-            film, both = friendly(partial(self._film, key)), [self.timeline, self.stage]
-            slider.input(film, [self.timeline, slider], both, **LIVE)
-            slider.release(film, [self.timeline, slider], both, **LIVE).success(**self.settle)
+        self._wire_knobs()
         gathered = self.together.input(
             lambda desk, value: {**desk, "together": value},
             [self.timeline, self.together],
@@ -179,6 +169,20 @@ class MixTab:
         self.saved = self.save.click(
             friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
         )
+
+    def _wire_knobs(self) -> None:
+        """A knob draws while it is turned, and settles as it is let go."""
+        both = [self.timeline, self.stage]
+        for key, knob in self.knobs.items():
+            turn = friendly(partial(self._turn, key))
+            turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
+            if key not in TOGGLES:
+                turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
+            turned.success(**self.settle)
+        for key, slider in self.film.items():
+            film = friendly(partial(self._film, key))
+            slider.input(film, [self.timeline, slider], both, **LIVE)
+            slider.release(film, [self.timeline, slider], both, **LIVE).success(**self.settle)
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
