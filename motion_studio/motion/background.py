@@ -63,11 +63,14 @@ def disc(path: Tensor, extent: float, grid: tuple[int, int]) -> Tensor:
 
     Both are in widths; its edge fades within a cell outside of it.
     """
+    return ((extent - distance(path, grid)) * grid[1] + 1).clamp(0, 1)
+
+
+def distance(path: Tensor, grid: tuple[int, int]) -> Tensor:
+    """How far the middle of each place is from a path (N, 2), both in widths, (N, h, w)."""
     height, width = grid
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    places = torch.stack([x, y], -1) / width
-    away = (places - path[:, None, None]).norm(dim=-1)
-    return ((extent - away) * width + 1).clamp(0, 1)
+    return (torch.stack([x, y], -1) / width - path[:, None, None]).norm(dim=-1)
 
 
 def _gaussian(cells: int, sigma: float) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from motion_studio.motion.background import disc
+from motion_studio.motion.background import disc, distance
 
 UNSEEN = 0.2
 """Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
@@ -39,13 +39,6 @@ def regions(objects: Sequence[Object], grid: tuple[int, int]) -> Tensor:
     softly within a cell. What each prompt predicts is weighted so (MultiDiffusion, Bar-Tal et al., arXiv
     2302.08113), from frame to frame anew.
     """
-    near = torch.stack([_outside(path.nan_to_num(FAR), radius or UNSEEN, grid) for path, radius in objects])
-    return (-near).softmax(0) * discs(objects, grid, times=ROOM).amax(0)
-
-
-def _outside(path: Tensor, radius: float, grid: tuple[int, int]) -> Tensor:
-    """How far each place is from an object's outline, (N, h, w), in cells; negative inside."""
-    height, width = grid
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    away = torch.stack([x, y], -1) / width - path[:, None, None]
-    return (away.norm(dim=-1) - radius) * width
+    outside = [distance(path.nan_to_num(FAR), grid) - (radius or UNSEEN) for path, radius in objects]
+    nearness = (-grid[1] * torch.stack(outside)).softmax(0)
+    return nearness * discs(objects, grid, times=ROOM).amax(0)
