@@ -76,7 +76,9 @@ class Watch:
 
     def look(self, job_id: str, seen: Any) -> tuple[Any, ...]:
         """The updates of `outputs` but the first, and of what is shown, since the page has `seen` the job."""
-        job = self.jobs.get(job_id) if job_id else None
+        # A look at the job before, under way as the next one began, would stop the timer of that.
+        outdated = seen is not None and seen[0] != job_id
+        job = self.jobs.get(job_id) if job_id and not outdated else None
         if job is None:
             return (gr.skip(),) * (len(self.outputs) - 1 + len(self.shown))
         # First of all: were it read after `show`, a job that ends in between would stop the timer unshown.
@@ -100,7 +102,7 @@ class Watch:
     def start(self, job: Job) -> tuple[Any, ...]:
         """The updates of `outputs` for a job that was just queued."""
         _, *state = self._state(job)
-        return job.id, None, gr.Timer(active=True), *state  # it may have ended by now: the timer sees that
+        return job.id, (job.id,), gr.Timer(active=True), *state  # it may have ended by now: the timer sees that
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job, if there is one."""
