@@ -45,3 +45,20 @@ def test_a_job_that_ends_while_it_is_shown_is_shown_again(jobs):
     assert timer.active, "the page looks again"
     _, timer, *_ = watch.look(job.id, seen)
     assert shown == ["running", "done"] and not timer.active
+
+
+def test_a_look_at_the_job_before_leaves_the_next_ones_timer_alone(jobs):
+    def make(cancel, stop):
+        yield Done("the result")
+
+    with gr.Blocks() as page:
+        watch, cancel, screen = Watch(jobs, "test"), gr.Button(), gr.HTML()
+        watch.wire(page.load, cancel, [screen], lambda job: (job.id,))
+    before, after = (jobs.submit("test", "A job", make) for _ in range(2))
+    assert before.wait(10) and after.wait(10)
+    _, seen, *_ = watch.start(after)
+    assert len(watch.look(before.id, seen)) == len(watch.look(after.id, seen))
+    assert all(update == gr.skip() for update in watch.look(before.id, seen))
+    _, timer, *_, shown = watch.look(after.id, seen)
+    assert not timer.active and shown == after.id
+    assert watch.look(before.id, None)[-1] == before.id  # taken up anew, as by a page that is opened
