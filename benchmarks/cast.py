@@ -9,7 +9,6 @@ changed over, against the same truths; and both objects in a bare prompt, withou
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -29,7 +28,6 @@ from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
-from motion_studio.motion.embedding import Motion
 from motion_studio.settings import preset
 from motion_studio.studio.invert import invert
 from motion_studio.studio.render import render as render_mix
@@ -47,8 +45,6 @@ FARTHEST, STEPS = 0.35, 7
 """How far a path is moved aside at most, and in how many steps that is tried."""
 APART = 0.75
 """Share of the frames in which two objects of a pair must not touch."""
-WAYS = ("words of their own", "words changed over", "one prompt for both", "no motion")
-
 Pair = tuple[Scene, Scene, Scene]
 """Two sources with their paths moved aside, and the scene that shows both in other looks."""
 
@@ -98,19 +94,18 @@ def pair(a: Scene, b: Scene, seed: int) -> Pair | None:
     return replace(a, things=moved[:1]), replace(b, things=moved[1:]), asked
 
 
-def pairs(number: int, skip: int) -> list[tuple[int, int, Pair]]:
-    """Return that many pairs of held-out objects, each in one, with the numbers of both."""
-    scenes = held_out("object", 3 * number, skip)
+def pairs(number: int, skip: int) -> list[tuple[Scene, Scene, Pair]]:
+    """Return that many pairs of held-out objects, each in one, with the scenes of both."""
     found, waiting = [], []
-    for second, scene in enumerate(scenes):
+    for second, scene in enumerate(held_out("object", 3 * number, skip)):
         for first in waiting:
-            made = pair(scenes[first], scene, 2000 + 50 * (skip + second))
+            made = pair(first, scene, 2000 + 50 * (skip + second))
             if made is not None:
                 waiting.remove(first)
-                found.append((first, second, made))
+                found.append((first, scene, made))
                 break
         else:
-            waiting.append(second)
+            waiting.append(scene)
         if len(found) == number:
             break
     return found
@@ -133,12 +128,19 @@ def judged(clip: Clip, asked: Scene) -> list[dict[str, float | bool]]:
     return rows
 
 
-def words(asked: Scene) -> list[str]:
-    """Return the caption of each of a scene's objects alone on its ground."""
-    return [caption(replace(asked, things=(thing,)), motion=False) for thing in asked.things]
+def ways(asked: Scene) -> dict[str, tuple[str, tuple[str, str] | None]]:
+    """Return each way to ask for both: the prompt, and the words of the two tracks (None: there are none)."""
+    one, two = (caption(replace(asked, things=(thing,)), motion=False) for thing in asked.things)
+    both = caption(asked, motion=False)
+    return {
+        "words of their own": (one, ("", two)),
+        "words changed over": (two, ("", one)),
+        "one prompt for both": (both, ("", "")),
+        "no motion": (both, None),
+    }
 
 
-def mix_of(made: Pair, sources: list[Scene], prompts: list[str]) -> Mix:
+def mix_of(made: Pair, sources: list[Scene], prompts: tuple[str, str]) -> Mix:
     """Return the two motions as tracks, moved as far as the pair's paths are, with these prompts."""
     tracks = []
     for name, source, moved, prompt in zip("ab", sources, made, prompts, strict=False):
@@ -148,44 +150,26 @@ def mix_of(made: Pair, sources: list[Scene], prompts: list[str]) -> Mix:
     return Mix(tuple(tracks))
 
 
-def make(
-    backbone: Backbone, way: str, made: Pair, sources: list[Scene], motions: list[Motion], seed: int
-) -> Clip:
-    """Return the clip of a pair made in one of WAYS."""
-    asked = made[2]
-    own = words(asked)
-    both = caption(asked, motion=False)
-    prompts = {WAYS[0]: ["", own[1]], WAYS[1]: ["", own[0]], WAYS[2]: ["", ""], WAYS[3]: ["", ""]}[way]
-    prompt = {WAYS[0]: own[0], WAYS[1]: own[1]}.get(way, both)
-    mix = None if way == WAYS[3] else mix_of(made, sources, prompts)
-    settings = backbone.spec.generation(prompt, len(set(prompts)), seed=seed)
-    load_one = dict(zip("ab", motions, strict=True)).__getitem__
-    return finish(render_mix(backbone, settings, mix, load_one)).clip
-
-
 def measured(
     backbone: Backbone, number: int, name: str, skip: int
 ) -> tuple[list[dict], list[Clip], list[str]]:
     """Return a row for each object, way and pair, and the clips of the first way with their labels."""
-    scenes = held_out("object", 3 * number, skip)
     rows, clips, labels = [], [], []
-    for index, (*numbers, made) in enumerate(tqdm(pairs(number, skip), desc="pairs")):
-        sources = [scenes[k] for k in numbers]
-        motions = [
-            finish(invert(backbone, through_a_file(one), preset(name), caption(one, motion=False)))
-            for one in sources
-        ]
-        for way in WAYS:
-            began = time.perf_counter()
-            clip = make(backbone, way, made, sources, motions, index)
-            seconds = round(time.perf_counter() - began, 2)
-            both = judged(clip, made[2])
-            for thing, row in zip(made[2].things, both, strict=True):
+    for index, (*sources, made) in enumerate(tqdm(pairs(number, skip), desc="pairs")):
+        motions = {
+            track: finish(invert(backbone, through_a_file(one), preset(name), caption(one, motion=False)))
+            for track, one in zip("ab", sources, strict=True)
+        }
+        asked = made[2]
+        for way, (prompt, words) in ways(asked).items():
+            mix = mix_of(made, sources, words) if words else None
+            settings = backbone.spec.generation(prompt, len(mix.prompts) if mix else 1, seed=index)
+            clip = finish(render_mix(backbone, settings, mix, motions.__getitem__)).clip
+            for thing, row in zip(asked.things, judged(clip, asked), strict=True):
                 rows.append({"way": way, "pair": index, "object": f"{thing.colour} {thing.shape}", **row})
-                rows[-1]["seconds"] = seconds
-            if way == WAYS[0]:
+            if way == "words of their own":
                 clips.append(clip)
-                labels.append(caption(made[2], motion=False))
+                labels.append(caption(asked, motion=False))
     return rows, clips, labels
 
 
