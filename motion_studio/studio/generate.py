@@ -23,7 +23,7 @@ from motion_studio.motion.operations_time import Strength
 from motion_studio.motion.synchronised import SharedGround
 from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
-from motion_studio.studio.roles import Role, check_roles, shares
+from motion_studio.studio.roles import Role, shares
 from motion_studio.video.clip import Clip
 
 
@@ -47,7 +47,11 @@ def generate(
     frames = settings.frames or backbone.frames
     if frames > backbone.spec.max_frames:
         raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
-    check_roles(beside, settings)
+    if beside and settings.motion_type == "camera":
+        raise SettingsError(
+            "motion_type=camera: a camera's part moves no object, but tracks have words of their own; "
+            "allowed with them are object and hybrid"
+        )
     motion = filmed(backbone, settings, motion)
     beside = [role.filmed(settings, filmed(backbone, settings, role.motion)) for role in beside]
     processors = played(backbone, settings, motion) if motion is not None else {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from motion_studio.errors import SettingsError
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.operations_place import Film
@@ -50,12 +49,3 @@ def shares(beside: Sequence[Role], motion: Motion | None, shape: tuple[int, ...]
     if path is not None:
         objects.append((stretched(path, shape[2]), motion.info.extent))
     return list(regions(objects, shape[3:])[: len(beside)]) if beside else []
-
-
-def check_roles(beside: Sequence[Role], settings: GenerationSettings) -> None:
-    """Raises SettingsError where roles cannot be drawn each in its place."""
-    if beside and settings.motion_type == "camera":
-        raise SettingsError(
-            "motion_type=camera: a camera's part moves no object, but tracks have words of their own; "
-            "allowed with them are object and hybrid."
-        )

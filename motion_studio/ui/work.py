@@ -102,7 +102,12 @@ class Watch:
     def start(self, job: Job) -> tuple[Any, ...]:
         """The updates of `outputs` for a job that was just queued."""
         _, *state = self._state(job)
-        return job.id, (job.id,), gr.Timer(active=True), *state  # it may have ended by now: the timer sees that
+        return (
+            job.id,
+            (job.id,),
+            gr.Timer(active=True),
+            *state,
+        )  # it may have ended by now: the timer sees that
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job, if there is one."""
