@@ -39,6 +39,7 @@ from motion_studio.backbones.latte import LatteBackbone
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.backbones.wan import WanBackbone
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 
 SPEC = BaseSpec(
     name="tiny",
@@ -121,6 +122,21 @@ def tiny_pipeline(prediction_type: str = "v_prediction", seed: int = 0) -> Anima
 
 def tiny_backbone(prediction_type: str = "v_prediction", seed: int = 0) -> AnimateDiffBackbone:
     return AnimateDiffBackbone(SPEC, tiny_pipeline(prediction_type, seed))
+
+
+def random_motion(backbone: Backbone, seed: int, **info: Any) -> Motion:
+    """Random embeddings at every site, for `backbone` at its own length and size."""
+    generator, frames = torch.Generator().manual_seed(seed), backbone.frames
+    sites = {
+        site.name: SiteEmbedding(
+            torch.randn(frames, site.channels, generator=generator),
+            torch.randn(1, site.grid[0] * site.grid[1], 2, generator=generator),
+            torch.randn(2, frames, site.channels, generator=generator),
+            site.grid,
+        )
+        for site in backbone.sites.values()
+    }
+    return Motion(sites, MotionInfo(base=backbone.name, base_hash=backbone.weights_hash, **info))
 
 
 def tiny_unet3d_pipeline(prediction_type: str = "epsilon", seed: int = 0) -> TextToVideoSDPipeline:

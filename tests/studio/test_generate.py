@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny_backbone
+from tiny import random_motion, tiny_backbone
 
 from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
-from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Preview, Progress
 from motion_studio.studio.generate import (
@@ -31,17 +30,7 @@ def backbone():
 
 @pytest.fixture(scope="module")
 def motion(backbone):
-    generator, frames = torch.Generator().manual_seed(1), backbone.frames
-    sites = {
-        site.name: SiteEmbedding(
-            torch.randn(frames, site.channels, generator=generator),
-            torch.randn(1, site.grid[0] * site.grid[1], 2, generator=generator),
-            torch.randn(2, frames, site.channels, generator=generator),
-            site.grid,
-        )
-        for site in backbone.sites.values()
-    }
-    return Motion(sites, MotionInfo(title="Wave", base="tiny", base_hash=backbone.weights_hash))
+    return random_motion(backbone, 1, title="Wave")
 
 
 def made(*args, **kwargs):

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny_backbone
+from tiny import random_motion, tiny_backbone
 
 from motion_studio.errors import InputError, SettingsError
-from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.regions import regions
 from motion_studio.settings import GenerationSettings
@@ -27,29 +26,15 @@ def backbone():
     return tiny_backbone()
 
 
-def motion_of(backbone, seed: int, path, **info) -> Motion:
-    generator, frames = torch.Generator().manual_seed(seed), backbone.frames
-    sites = {
-        site.name: SiteEmbedding(
-            torch.randn(frames, site.channels, generator=generator),
-            torch.randn(1, site.grid[0] * site.grid[1], 2, generator=generator),
-            torch.randn(2, frames, site.channels, generator=generator),
-            site.grid,
-        )
-        for site in backbone.sites.values()
-    }
-    facts = {"base": "tiny", "base_hash": backbone.weights_hash, "extent": 0.15, "camera": [[0.0] * 4] * 4}
-    return Motion(sites, MotionInfo(**{**facts, "path": path, **info}))
-
-
 @pytest.fixture(scope="module")
 def motions(backbone):
     left, right = ([[x, 0.2 + 0.2 * n] for n in range(4)] for x in (0.25, 0.75))
     pan = [[0.1 * n, 0.0, 0.0, 0.0] for n in range(4)]
+    object_ = {"extent": 0.15, "camera": [[0.0] * 4] * 4}
     return {
-        "left": motion_of(backbone, 1, left),
-        "right": motion_of(backbone, 2, right),
-        "pan": motion_of(backbone, 3, None, camera=pan, extent=0.0),
+        "left": random_motion(backbone, 1, path=left, **object_),
+        "right": random_motion(backbone, 2, path=right, **object_),
+        "pan": random_motion(backbone, 3, camera=pan),
     }
 
 

@@ -19,6 +19,13 @@ def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def lay(page: Page, *motions: str) -> None:
+    """Lay motions on tracks of the mixer, one after another."""
+    for name in motions:
+        page.locator(f"#mix-shelf [data-name={name}]").click()
+        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+
+
 def last(studio, kind: str) -> Job:
     return next(job for job in studio.jobs.list() if job.kind == kind)
 
@@ -153,9 +160,7 @@ def test_learning_is_cancelled_within_a_step(opened, studio):
 def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page = opened()
     tab(page, "Mix")
-    for name in ("circle", "zigzag"):
-        page.locator(f"#mix-shelf [data-name={name}]").click()
-        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    lay(page, "circle", "zigzag")
     way = page.locator("#mix-stage .track.selected .way")
     expect(page.locator("#mix-stage .track")).to_have_count(2)
     before = way.get_attribute("d")
@@ -206,9 +211,7 @@ def test_a_mix_is_begun_with_in_one_click(opened, studio):
 def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload, studio):
     page = opened()
     tab(page, "Mix")
-    for name in ("circle", "zigzag"):
-        page.locator(f"#mix-shelf [data-name={name}]").click()
-        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    lay(page, "circle", "zigzag")
     expect(page.locator("#mix-stage .blend")).to_have_count(1)
     words = page.get_by_label("What it moves: Zigzag")
     words.fill("a yellow heart on blue dots")
@@ -249,9 +252,7 @@ def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, m
     monkeypatch.setattr(studio, "generate", late)
     page = opened()
     tab(page, "Mix")
-    for name in ("circle", "zigzag"):
-        page.locator(f"#mix-shelf [data-name={name}]").click()
-        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    lay(page, "circle", "zigzag")
     expect(page.locator("#mix-stage .track")).to_have_count(2)
     way = page.locator("#mix-stage .track.selected .way")
     before = way.get_attribute("d")
@@ -266,9 +267,7 @@ def test_undo_takes_back_one_change_though_others_still_settle(opened, studio, m
 def test_a_render_is_ended_by_no_knob_and_comes_back_on_the_mixer(opened, reload, studio):
     page = opened()
     tab(page, "Mix")
-    for name in ("bounce", "wave"):
-        page.locator(f"#mix-shelf [data-name={name}]").click()
-        expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
+    lay(page, "bounce", "wave")
     prompt = page.locator("#mix-screens").get_by_label("Prompt")
     prompt.fill("a cyan heart")
     with studio.manager._loaded["toybox"].lock:  # it waits for its turn on the model meanwhile
