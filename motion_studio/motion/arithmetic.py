@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.checks import Number, Whole
-from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.factors import (
     compacted,
     each_voice,
@@ -24,7 +24,14 @@ from motion_studio.motion.factors import (
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
-from motion_studio.motion.ways import Weight, blend_camera, blend_extent, blend_path, weight_curve
+from motion_studio.motion.ways import (
+    Weight,
+    blend_camera,
+    blend_extent,
+    blend_path,
+    blend_sizes,
+    weight_curve,
+)
 
 OPERATIONS: dict[str, type[Operation]] = {
     "reverse": Reverse,
@@ -138,7 +145,7 @@ def resampled(
         sites[name] = _regridded(site, grids[name]) if name in grids else site
     rows = {
         what: None if curve is None else (matrix @ curve).tolist()
-        for what, curve in (("path", motion.path()), ("camera", motion.camera()))
+        for what, curve in (("path", motion.path()), ("sizes", motion.sizes()), ("camera", motion.camera()))
     }
     same = all(site.grid == motion.sites[name].grid for name, site in sites.items())
     latent_size = motion.info.latent_size if same else None
@@ -205,14 +212,22 @@ def _sum(
         report={},
         path=path.tolist() if path is not None and path.isfinite().all() else None,
         extent=extent,
+        sizes=_rows(blend_sizes([(m.sizes(), w) for m, w in zip(motions, weights, strict=True)])),
+        followed=_followed(infos, weights),
         camera=_rows(blend_camera([(m.camera(), w) for m, w in zip(motions, weights, strict=True)])),
         date="",
     )
     return Motion(sites, info)
 
 
-def _rows(curve: Tensor | None) -> list[list[float]] | None:
+def _rows(curve: Tensor | None) -> list | None:
     return None if curve is None else curve.tolist()
+
+
+def _followed(infos: Sequence[MotionInfo], weights: Sequence[Tensor]) -> float:
+    """How far a sum's curves are followed: by what its terms add up to where that is most, 1 at most."""
+    curves = [info.followed * weight.abs() for info, weight in zip(infos, weights, strict=True)]
+    return min(1.0, float(sum(curves).max()))
 
 
 def _check_fit(first: Motion, other: Motion) -> None:

@@ -113,8 +113,12 @@ class MotionInfo:
     """The object's centre (x, y) at each frame, in fractions of the picture's width, y down."""
     extent: float = 0.0
     """The object's radius, in widths, as if it were a disc; 0 where none was seen."""
+    sizes: list[float] | None = None
+    """How large the object is at each frame, over its size at another; None where that is not known."""
     camera: list[list[float]] | None = None
     """The camera at each frame since frame 0: x, y (fractions of the width), log zoom, roll (radians)."""
+    followed: float = 1.0
+    """How far frames are held to the path and the camera, 0 to 1: less for a motion that was made weaker."""
     date: str = ""
 
 
@@ -140,6 +144,10 @@ class Motion:
             raise MotionFileError(f"Sites of one motion need the same number of frames, they have {frames}.")
         for what, width in (("path", 2), ("camera", 4)):
             _check_curve(what, getattr(self.info, what), self.frames, width)
+        if self.info.sizes is not None:
+            _check_curve("size", [[size] for size in self.info.sizes], self.frames, 1)
+            if min(self.info.sizes) <= 0:
+                raise MotionFileError(f"A size is {min(self.info.sizes):g}, above 0 is allowed.")
 
     @property
     def frames(self) -> int:
@@ -161,6 +169,10 @@ class Motion:
     def path(self) -> Tensor | None:
         """The object's path (N, 2) as a tensor."""
         return None if self.info.path is None else torch.tensor(self.info.path, dtype=torch.float32)
+
+    def sizes(self) -> Tensor | None:
+        """How large the object is at each frame (N,), over its size at another, as a tensor."""
+        return None if self.info.sizes is None else torch.tensor(self.info.sizes, dtype=torch.float32)
 
     def camera(self) -> Tensor | None:
         """The camera's curve (N, 4) as a tensor."""

@@ -89,7 +89,12 @@ class TimeOperation(Operation):
         if camera is not None:
             camera = hearing @ camera
             camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
-        return self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
+        made = self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
+        sizes, loudest = motion.sizes(), float(self.gain(len(positions)).amax().clamp(0, 1))
+        return made.replace_info(
+            sizes=None if sizes is None else (hearing @ sizes).tolist(),
+            followed=motion.info.followed * loudest,
+        )
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         path = checked_path(path)

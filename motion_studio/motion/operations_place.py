@@ -157,7 +157,11 @@ class Film(PlaceOperation):
         sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
         path = None if path is None else self.apply_path(path, motion.aspect)
         filmed = self._derived(motion, sites, path, self.seen(motion.camera(), motion.frames))
-        return filmed.replace_info(extent=motion.info.extent * max(1.0, self.zoom))
+        sizes, closer = motion.sizes(), self.curve(motion.frames)[:, 2].exp()
+        return filmed.replace_info(
+            extent=motion.info.extent * max(1.0, self.zoom),
+            sizes=None if sizes is None else (closer * sizes).tolist(),
+        )
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,19 @@ def blend_extent(terms: Sequence[tuple[Tensor, Weight, float]], way: Tensor) -> 
     return max(far + radius for far, radius in zip(away, radii, strict=True))
 
 
+def blend_sizes(terms: Sequence[tuple[Tensor | None, Weight]]) -> Tensor | None:
+    """How large the object of a blend is at each frame (N,): the weighted geometric mean of sizes (N,).
+
+    None where a motion's are not known; as before at frames where nothing is heard.
+    """
+    known = [(sizes, weight_curve(weight, len(sizes)).abs()) for sizes, weight in terms if sizes is not None]
+    if len(known) < len(terms):
+        return None
+    heard = sum(weight for _, weight in known)
+    mean = sum(weight * (sizes / sizes.mean()).log() for sizes, weight in known) / heard.clamp(min=1e-6)
+    return _held(mean, heard > 0).exp()
+
+
 def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:
     """How each motion of a blend must be moved for all objects to go its way: a shift (N, 2) for each path.
 
@@ -98,7 +111,7 @@ def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -
 
 
 def _held(shift: Tensor, heard: Tensor) -> Tensor:
-    """A shift (N, 2) at frames that are not heard as at the nearest that are: what is around them is, too."""
+    """A curve (N, ...) at frames that are not heard as at the nearest that are: what is around them, too."""
     if not heard.any():
         return shift
     frames, known = torch.arange(len(shift)), heard.nonzero()[:, 0]

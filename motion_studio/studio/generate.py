@@ -20,7 +20,7 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.operations_time import Strength
-from motion_studio.motion.synchronised import SharedGround
+from motion_studio.motion.synchronised import Shared, SharedGround, SharedObject
 from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.studio.roles import Role, shares
@@ -73,8 +73,8 @@ def generate(
         for role, share in zip(beside, shares(beside, motion, shape), strict=True)
     ]
     yield Progress(0, settings.steps, "Making the clip")
-    ground = shared_ground(shape, settings, motion, beside)
-    path = denoise(backbone, processors, latents, text, settings, cancel, ground, drawn)
+    shared = shared_by_frames(shape, settings, motion, beside)
+    path = denoise(backbone, processors, latents, text, settings, cancel, shared, drawn)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
         if preview_every and step % preview_every == 0 and step < settings.steps:
@@ -116,6 +116,34 @@ def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Mo
     return mix_prior(carried_noise(shape, camera, generator), noise, share)
 
 
+def shared_by_frames(
+    shape: tuple[int, ...],
+    settings: GenerationSettings,
+    motion: Motion | None,
+    beside: Sequence[Role] = (),
+) -> list[Shared]:
+    """What the frames of latents of that shape have in common (`sync_until`): the objects, and the ground.
+
+    With the camera's part alone no object is held to its path.
+    """
+    if not settings.sync_until:
+        return []
+    objects = [] if motion is None or settings.motion_type == "camera" else [(motion, motion.path())]
+    objects += [(role.motion, role.path) for role in beside]
+    shared: list[Shared] = []
+    for one, path in objects:
+        share = _followed(settings, one)
+        if path is None or not one.info.extent or not share:
+            continue
+        camera, _ = _camera(shape, settings, one)
+        sizes = one.sizes()
+        sizes = camera[:, 2].exp() if sizes is None else stretched(sizes[:, None], shape[2])[:, 0]
+        way = stretched(path, shape[2])
+        shared.append(SharedObject(way, one.info.extent, sizes, camera[:, 3], *shape[3:], share))
+    ground = shared_ground(shape, settings, motion, beside)
+    return shared if ground is None else [*shared, ground]
+
+
 def shared_ground(
     shape: tuple[int, ...],
     settings: GenerationSettings,
@@ -155,7 +183,13 @@ def _camera(
         return stretched(camera, shape[2]), 1.0
     if settings.motion_type == "object":
         camera = torch.zeros_like(camera)
-    return stretched(camera, shape[2]), min(1.0, max(0.0, settings.strength))
+    return stretched(camera, shape[2]), _followed(settings, motion)
+
+
+def _followed(settings: GenerationSettings, motion: Motion) -> float:
+    """How far a motion is followed at the strength that is wanted, 0 to 1; one against itself is not."""
+    known = motion.info.camera is not None
+    return motion.info.followed * min(1.0, max(0.0, settings.strength)) if known else 0.0
 
 
 def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:
@@ -196,24 +230,24 @@ def denoise(
     text: Tensor,
     settings: GenerationSettings,
     cancel: threading.Event | None = None,
-    ground: SharedGround | None = None,
+    shared: Sequence[Shared] = (),
     beside: Sequence[Drawn] = (),
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """From noise (1, C, N, h, w) to latents, a step at a time: (step, latents, clean latents predicted).
 
     `text` (2, L, D), negative prompt and prompt, is for classifier-free guidance (arXiv 2207.12598):
     v = n + s (p - n), with n without the motion in the first steps (`guide_until`), and both without it in
-    the last (`play_until`). In the first, too, what is predicted has its `ground` shared (`sync_until`). What
-    is `beside` counts in its share of the picture. The model carries a motion only within a step: another job
+    the last (`play_until`). In the first, too, frames agree on what is `shared` (`sync_until`). What is
+    `beside` counts in its share of the picture. The model carries a motion only within a step: another job
     may come between.
     """
     scheduler = backbone.scheduler(settings.steps)
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
     whole = settings.play_until if settings.films else 0.0
     alone = {"object": settings.play_until, "camera": 1.0, "hybrid": whole}[settings.motion_type]
-    synced = max(settings.sync_until, alone) if ground else 0
+    synced = max(settings.sync_until, alone)
     ends = settings.guide_until, settings.play_until, synced
-    guided, played, shared = (round(share * len(scheduler.timesteps)) for share in ends)
+    guided, played, agreed = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -229,8 +263,9 @@ def denoise(
         for one, other in zip(beside, outputs[1:], strict=True):
             output = output + one.share.to(output) * (other - outputs[0])
         clean, _ = backbone.process.read(scaled, output, t)
-        if step <= shared:
-            clean = ground(clean)
+        if shared and step <= agreed:
+            for thing in shared:
+                clean = thing(clean)
             output = backbone.process.output(scaled, clean, t)
         latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean

@@ -26,7 +26,7 @@ from motion_studio.motion.losses import loss_named
 from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
-from motion_studio.studio.generate import check, denoise, first_noise, shared_ground
+from motion_studio.studio.generate import check, denoise, first_noise, shared_by_frames
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.tracks import Seen, see
 
@@ -187,8 +187,8 @@ class _Learner:
         processors = backbone.processors(motion)
         settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS, seed=self.settings.seed)
         shape = tuple(self.latents[:1].shape)
-        noise, ground = first_noise(shape, settings, motion), shared_ground(shape, settings, motion)
-        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel, ground)
+        noise, shared = first_noise(shape, settings, motion), shared_by_frames(shape, settings, motion)
+        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel, shared)
         *_, (_, latents, _) = path
         return Clip(backbone.decode(latents), backbone.fps)
 
@@ -245,6 +245,7 @@ def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSetting
         # A latent frame stands where it lies between the first picture and the last.
         path=_rows(stretched(seen.path, frames)),
         extent=_extent(seen),
+        sizes=[round(size, 4) for size in stretched(seen.sizes[:, None], frames)[:, 0].tolist()],
         camera=_rows(stretched(seen.camera, frames)),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

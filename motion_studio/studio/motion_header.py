@@ -72,8 +72,8 @@ def from_metadata(metadata: dict[str, str], name: str) -> tuple[MotionInfo, Grid
             f"{name} has header fields that no motion file has: {', '.join(sorted(unknown)[:5])}."
         )
     values = {key: parse(metadata[key], f"{name}: {key}") for key in known & set(metadata)}
-    for field in ("carry", "extent"):
-        values.setdefault(f"motion.{field}", 0.0)  # the first files say nothing of them
+    for field, value in FIRST.items():
+        values.setdefault(f"motion.{field}", value)
     if values["motion.format"] != FORMAT:
         raise MotionFileError(
             f"{name} has motion format {values['motion.format']!r}, this studio reads {FORMAT}."
@@ -156,6 +156,8 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return check
 
 
+FIRST = {"carry": 0.0, "extent": 0.0, "sizes": None, "followed": 1.0}
+"""What the first files say nothing of."""
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "base": _text,
     "base_hash": _text,
@@ -170,6 +172,8 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "lineage": lambda value: _list(value, _object),
     "report": _object,
     "extent": _size,
+    "sizes": lambda value: None if value is None else _list(value, _size),
+    "followed": _share,
     "path": lambda value: _rows(value, 2),
     "camera": lambda value: _rows(value, 4),
 }

@@ -30,6 +30,8 @@ SIDE = 96
 class Seen:
     """What was seen in a clip: `path` (F, 2), `camera` (F, 4) and where the object is, `cover` (F, h, w).
 
+    `sizes` (F,) are how large the object is at each frame, over their mean.
+
     The confidences, in [0, 1], say whether there was anything to see: an object that stands out from the
     ground; a ground that shows its motion in both directions (0.5: in one, as stripes do; 0: plain).
     """
@@ -37,6 +39,7 @@ class Seen:
     path: Tensor
     camera: Tensor
     cover: Tensor
+    sizes: Tensor
     path_confidence: float
     camera_confidence: float
 
@@ -59,8 +62,10 @@ def see(clip: Clip) -> Seen:
     hidden = ((cover > 0.1) & (confidence > 0)).astype(np.uint8)
     ground = 1 - np.stack([cv2.dilate(frame, np.ones((5, 5), np.uint8)) for frame in hidden])
     steps, shown = align(_brightness(frames, ground), ground)
+    path, sizes = _outlines(cover)
     return Seen(
-        path=torch.from_numpy(_centres(cover)).float(),
+        path=torch.from_numpy(path).float(),
+        sizes=torch.from_numpy(sizes).float(),
         camera=torch.from_numpy(compose(steps)).float(),
         cover=torch.from_numpy(cover),
         path_confidence=confidence,
@@ -121,17 +126,18 @@ def _brightness(frames: np.ndarray, ground: np.ndarray) -> np.ndarray:
     return (along / max(length, 0.15)).astype(np.float32)
 
 
-def _centres(cover: np.ndarray) -> np.ndarray:
-    """Centres (F, 2) of a cover (F, H, W); frames that hide the object lie between their neighbours."""
+def _outlines(cover: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (F, 2) and sizes (F,) of a cover (F, H, W); frames that hide the object lie between others."""
     frames, height, width = cover.shape
     total = cover.sum((1, 2))
     known = total > 0.25 * np.median(total[total > 0]) if (total > 0).any() else total > 0
     if not known.any():
-        return np.tile([0.5, 0.5 * height / width], (frames, 1))
+        return np.tile([0.5, 0.5 * height / width], (frames, 1)), np.ones(frames)
     x = (cover.sum(1) @ (np.arange(width) + 0.5)) / np.maximum(total, 1e-9) / width
     y = (cover.sum(2) @ (np.arange(height) + 0.5)) / np.maximum(total, 1e-9) / width
     when = np.arange(frames)
-    return np.stack([np.interp(when, when[known], axis[known]) for axis in (x, y)], 1)
+    x, y, size = (np.interp(when, when[known], curve[known]) for curve in (x, y, np.sqrt(total)))
+    return np.stack([x, y], 1), size / size.mean()
 
 
 def _moving(frames: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, float]:

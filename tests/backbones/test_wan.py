@@ -197,7 +197,7 @@ def test_latent_frames_share_a_ground(backbone):
     shape, on = (1, 4, N, 4, 4), GenerationSettings("", guidance=1.0, steps=4, sync_until=1.0)
     ground = shared_ground(shape, on, motion)
     noise, text = torch.randn(shape), backbone.encode_text(["", ""])
-    *_, (_, latents, clean) = denoise(backbone, {}, noise, text, on, None, ground)
+    *_, (_, latents, clean) = denoise(backbone, {}, noise, text, on, None, [ground])
     assert torch.allclose(clean, latents, atol=0.02)  # as without, see above
     *_, (_, _, alone) = denoise(backbone, {}, noise, text, on)
     # One cell a frame to the right: the ground beside the object is the same in both.

@@ -189,6 +189,27 @@ def test_a_sum_carries_as_much_noise_as_the_one_that_carries_most(make_motion):
     assert then(a, b, 4).info.carry == then(b, a, 4).info.carry == 0.8
 
 
+def test_a_motion_made_weaker_is_followed_less(make_motion):
+    a, b = make_motion(), make_motion(seed=1, followed=0.5)
+    assert blend([(a, 0.3)]).info.followed == pytest.approx(0.3)
+    assert blend([(a, 0.3), (b, 0.4)]).info.followed == pytest.approx(0.5)
+    assert blend([(a, 1.0), (b, -1.0)]).info.followed == 1
+    assert blend([(a, 0.0)]).info.followed == 0
+    for operation, left in ((Strength(0.4), 0.2), (Strength(2), 0.5), (Strength(-1), 0), (Reverse(), 0.5)):
+        assert operation.apply(b).info.followed == pytest.approx(left)
+    assert then(a, a, 6).info.followed == 1  # each in its frames
+
+
+def test_sizes_go_through_time_with_the_path(make_motion):
+    sizes = [1 + 0.1 * n for n in range(12)]
+    a = make_motion(sizes=sizes)
+    assert Reverse().apply(a).info.sizes == pytest.approx(sizes[::-1])
+    assert resampled(a, 23).info.sizes == pytest.approx([1 + 0.05 * n for n in range(23)])
+    grown = blend([(a, 1.0)]).sizes()
+    torch.testing.assert_close(grown / grown[0], torch.tensor(sizes))
+    assert blend([(a, 1.0), (make_motion(seed=1), 1.0)]).info.sizes is None
+
+
 def test_raw_and_centred_looks_mix_to_raw(make_motion):
     mixed = blend([(make_motion(0, looks="centre"), 1), (make_motion(1, looks="raw"), 1)])
     assert mixed.info.looks == "raw"

@@ -179,7 +179,8 @@ def test_camera_turns_along(make_motion):
 def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     rows = [[0.02 * n, -0.01 * n, 0.03 * n, 0.02 * n] for n in range(12)]
     film = Film(0.3, 0.2, 1.5, 40)
-    a = make_motion(camera=rows, path=wave().tolist(), extent=0.1)
+    sizes = [1 + 0.02 * n for n in range(12)]
+    a = make_motion(camera=rows, path=wave().tolist(), extent=0.1, sizes=sizes)
     filmed = film.apply(a)
     points = torch.randn(12, 2, 1, 1, generator=torch.Generator().manual_seed(0)) / 3
     there = carried_along(filmed.camera(), points)
@@ -190,6 +191,7 @@ def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     ]
     torch.testing.assert_close(filmed.path(), path[:, :, 0, 0] + 0.5, atol=1e-5, rtol=0)
     assert filmed.info.extent == pytest.approx(0.15)
+    torch.testing.assert_close(filmed.sizes(), torch.tensor(sizes) * 1.5 ** torch.linspace(0, 1, 12))
     assert Film(zoom=0.5).apply(a).info.extent == pytest.approx(0.1)  # it holds the object at every frame
     torch.testing.assert_close(Film(-0.3).apply(Film(0.3).apply(a)).camera(), a.camera())
     torch.testing.assert_close(Film(0.5).apply(Film(0.25).apply(a)).path(), Film(0.75).apply(a).path())

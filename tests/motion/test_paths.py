@@ -14,7 +14,14 @@ from motion_studio.motion.arithmetic import (
 )
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Delay, Speed, Strength, ramp
-from motion_studio.motion.ways import blend_camera, blend_extent, blend_path, shifts_together, weight_curve
+from motion_studio.motion.ways import (
+    blend_camera,
+    blend_extent,
+    blend_path,
+    blend_sizes,
+    shifts_together,
+    weight_curve,
+)
 from tests.motion.operation_examples import FRAMES, GAIN, PLACE, TIME, name, wave
 
 CELL = 1 / 32
@@ -154,6 +161,19 @@ def test_an_extent_is_of_one_object():
     first = torch.tensor([1.0, 1, 0, 0, 0])
     way = blend_path([(a, first), (far, 1 - first)])  # one after another they never part from it
     assert blend_extent([(a, first, 0.1), (far, 1 - first, 0.07)], way) == pytest.approx(0.1)
+
+
+def test_sizes_of_a_blend_are_their_geometric_mean():
+    grows, shrinks = torch.tensor([1.0, 2, 4, 8, 16]), torch.tensor([4.0, 2, 1, 0.5, 0.25])
+    even = blend_sizes([(grows, 1.0), (shrinks, 1.0)])
+    torch.testing.assert_close(even / even[0], torch.ones(5))
+    alone = blend_sizes([(grows, 0.3)])
+    torch.testing.assert_close(alone / alone[0], grows)
+    one_after_another = blend_sizes(
+        [(grows, torch.tensor([1.0, 1, 0, 0, 0])), (shrinks, torch.tensor([0.0, 0, 1, 1, 0]))]
+    )
+    torch.testing.assert_close(one_after_another.log2().diff()[[0, 2, 3]], torch.tensor([1.0, -1, 0]))
+    assert blend_sizes([(grows, 1.0), (None, 1.0)]) is None
 
 
 def test_ways_that_add_up_take_the_steps_of_all(make_blob, centres):

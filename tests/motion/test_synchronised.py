@@ -8,7 +8,7 @@ import torch
 from motion_studio.errors import InputError
 from motion_studio.motion.background import disc
 from motion_studio.motion.carried import carried_along, carried_back
-from motion_studio.motion.synchronised import SharedGround
+from motion_studio.motion.synchronised import SharedGround, SharedObject
 
 HEIGHT, WIDTH = 12, 16
 
@@ -138,6 +138,91 @@ def test_it_gives_way_by_its_share():
     )
     assert torch.allclose(none, given) and torch.allclose(half, (given + whole) / 2, atol=1e-5)
     assert not torch.allclose(whole, given, atol=0.1)
+
+
+WAY = torch.stack([torch.linspace(0.25, 0.75, 5), torch.linspace(0.3, 0.45, 5)], 1)
+ONES, ZEROS = torch.ones(5), torch.zeros(5)
+
+
+def blobs(path: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+    """A round object (1, 1, F, h, w) about a path (F, 2), with those radii, in widths."""
+    y, x = torch.meshgrid(
+        (torch.arange(HEIGHT) + 0.5) / WIDTH, (torch.arange(WIDTH) + 0.5) / WIDTH, indexing="ij"
+    )
+    away = (torch.stack([x, y], -1) - path[:, None, None]).norm(dim=-1)
+    return (-((away / radii[:, None, None]) ** 2)).exp()[None, None]
+
+
+def centres(clean: torch.Tensor) -> torch.Tensor:
+    """The centre (F, 2), in widths, of what each frame of (1, 1, F, h, w) shows."""
+    weights = clean[0, 0] / clean[0, 0].sum((1, 2), keepdim=True)
+    x, y = (torch.arange(WIDTH) + 0.5) / WIDTH, (torch.arange(HEIGHT) + 0.5) / WIDTH
+    return torch.stack([weights.sum(1) @ x, weights.sum(2) @ y], 1)
+
+
+def held(path=WAY, extent=0.15, sizes=ONES, roll=ZEROS, share=1.0) -> SharedObject:
+    return SharedObject(path, extent, sizes, roll, HEIGHT, WIDTH, share)
+
+
+def test_an_object_that_goes_its_way_is_left_alone():
+    given = blobs(WAY, 0.1 * ONES)
+    assert torch.allclose(held()(given), given, atol=0.08)
+
+
+def test_an_object_beside_its_way_is_brought_closer():
+    off = WAY + torch.tensor([[0.06, 0], [-0.05, 0.03], [0, -0.06], [0.02, 0.05], [-0.03, -0.02]])
+    given = blobs(off, 0.1 * ONES)
+    errors = [
+        float(((at := centres(clean)) - WAY - (at - WAY).mean(0)).norm()) for clean in (given, held()(given))
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    half = held(share=0.5)(given)
+    assert torch.allclose(half, (given + held()(given)) / 2, atol=1e-6)
+    assert torch.equal(held(share=0.0)(given), given)
+
+
+def test_an_object_keeps_the_sizes_and_the_turn_it_is_known_to_have():
+    sizes = torch.linspace(0.7, 1.3, 5)
+    given = blobs(WAY, 0.09 * sizes)
+    kept, levelled = held(sizes=sizes)(given), held()(given)
+    assert float((kept - given).abs().max()) < 0.15 < float((levelled - given).abs().max())
+    roll = torch.linspace(0, 1.5, 5)
+    marks = torch.stack([roll.cos(), roll.sin()], 1)
+    turning = blobs(WAY, 0.08 * ONES) + blobs(WAY + 0.1 * marks, 0.05 * ONES)
+    apart = [float((held(roll=way)(turning) - turning).abs().mean()) for way in (roll, ZEROS)]
+    assert apart[0] < 0.6 * apart[1]
+
+
+def test_what_is_away_from_an_object_stays_as_it_is():
+    given = scattered()
+    shared_ = held()
+    changed = (shared_(given) != given).any(1)[0]
+    assert changed.any((1, 2)).all() and not changed[shared_.disc == 0].any()
+
+
+def test_an_object_that_rests_is_left_alone():
+    given = scattered()
+    still = WAY[:1].expand(5, 2)
+    assert torch.allclose(held(still)(given), given)
+    a_little = still + torch.linspace(0, 0.03, 5)[:, None]
+    assert 0 < held(a_little).share < 1
+
+
+def test_frames_without_an_object_neither_show_it_nor_give_any():
+    gone = WAY.clone()
+    gone[0] = gone[3] = torch.nan
+    given = blobs(WAY, 0.1 * ONES)
+    given[0, 0, 3] = 7.0
+    made = held(gone)(given)
+    assert torch.equal(made[0, 0, [0, 3]], given[0, 0, [0, 3]]) and float(made[0, 0, [1, 2, 4]].max()) < 1.1
+    nowhere = torch.full_like(WAY, torch.nan)
+    assert torch.equal(held(nowhere)(given), given)
+
+
+def test_an_object_of_curves_that_do_not_fit_is_refused():
+    for path, sizes in ((torch.zeros(5, 3), ONES), (WAY[:4], ONES), (WAY, ONES[:4])):
+        with pytest.raises(InputError, match="are allowed"):
+            held(path, sizes=sizes)
 
 
 def test_curves_of_other_shapes_are_refused():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 from tiny import random_motion, tiny_backbone
 
 from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
+from motion_studio.motion.synchronised import SharedObject
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Preview, Progress
 from motion_studio.studio.generate import (
@@ -19,6 +21,7 @@ from motion_studio.studio.generate import (
     generate,
     played,
     recipe,
+    shared_by_frames,
     shared_ground,
 )
 
@@ -148,7 +151,7 @@ def test_frames_share_a_ground_until_its_end(backbone, motion):
     ground = shared_ground(shape, settings(sync_until=1.0), pan)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(5))
     text = backbone.encode_text(["", "a red ball"])
-    for _, latents, clean in denoise(backbone, {}, noise, text, settings(sync_until=1.0), None, ground):  # noqa: B007
+    for _, latents, clean in denoise(backbone, {}, noise, text, settings(sync_until=1.0), None, [ground]):  # noqa: B007
         assert not torch.allclose(clean[:, :, 0], clean[:, :, 1])
     assert torch.allclose(latents, clean, atol=1e-4)  # the scheduler goes where the shared ground is
 
@@ -173,6 +176,42 @@ def test_a_ground_before_a_camera_at_rest_is_held_where_it_is_known_what_moves(b
     own = torch.isclose(middle, clean[0, :, :, 4], atol=1e-6).all(0)
     assert own.any(1).all()  # in each frame the object is its own
     assert not torch.equal(made(backbone, on, known), made(backbone, settings(), known))
+
+
+def test_frames_share_an_object_that_moves(backbone, motion):
+    shape, on = (1, 4, 4, 8, 8), settings(sync_until=1.0)
+    still, way = [[0.0] * 4] * 4, [[0.3 + 0.1 * n, 0.5] for n in range(4)]
+    known = motion.replace_info(camera=still, path=way, extent=0.15)
+    for given, one in (
+        (settings(), known),
+        (replace(on, strength=0.0), known),
+        (replace(on, strength=-1.0), known),
+        (replace(on, motion_type="camera"), known),
+        (on, known.replace_info(path=None)),
+        (on, known.replace_info(extent=0.0)),
+        (on, known.replace_info(followed=0.0)),
+        (on, known.replace_info(camera=None)),  # of a motion turned against itself
+        (on, None),
+    ):
+        assert not any(isinstance(thing, SharedObject) for thing in shared_by_frames(shape, given, one))
+    object_, ground = shared_by_frames(shape, on, known)
+    assert isinstance(object_, SharedObject) and object_.share == ground.share == 1
+    weaker = shared_by_frames(shape, replace(on, strength=0.5), known.replace_info(followed=0.5))
+    assert [thing.share for thing in weaker] == [0.25, 0.25]
+    free = known.replace_info(extent=0.0)
+    held, alone = (made(backbone, on, one) for one in (known, free.replace_info(camera=None)))
+    assert not torch.equal(held, alone)
+    assert torch.equal(made(backbone, settings(), known), made(backbone, settings(), free))
+
+    # Without sizes of its own an object is taken to grow as the ground does.
+    zoom = known.replace_info(camera=[[0.0, 0, 0.1 * n, 0] for n in range(4)])
+    grown = zoom.replace_info(sizes=[math.exp(0.1 * n) for n in range(4)])
+    pictures = [
+        shared_by_frames(shape, on, one)[0].places
+        for one in (zoom, grown, zoom.replace_info(sizes=[1.0] * 4))
+    ]
+    assert torch.allclose(pictures[0], pictures[1], atol=1e-5)
+    assert not torch.allclose(pictures[0], pictures[2], atol=1e-2)
 
 
 def test_noise_is_carried_by_a_camera_that_moves(backbone, motion):
