@@ -31,6 +31,7 @@ from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import operation_from_json, then
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
+from motion_studio.motion.operations_place import Follow
 from motion_studio.motion.operations_time import Delay, Strength
 from motion_studio.motion.ways import blend_path
 from motion_studio.settings import preset
@@ -68,6 +69,8 @@ TWO = {
     "-A": (-1.0, 0.0, ("sum",)),
 }
 """Mixes of two motions: weights, and how they are laid together; each should follow the path of its law."""
+FOLLOWED = "another's way"
+"""What an operation is called that leads a motion along the path of the next."""
 THEN = {"A then B": 2.0, "A then B, cut": 0.0}
 """One motion after another, and for how many frames they fade into each other."""
 NEXT = (1, 5)
@@ -165,6 +168,9 @@ def one(bench: Bench) -> list[dict]:
             truth = operation.apply_path(bench.paths[number])
             if spread(truth.numpy()) > LEAST:  # half of a small motion is no question
                 rows.append(bench.play(number, operation.apply(motion), truth, label))
+    for number, motion in enumerate(bench.motions):
+        way = bench.paths[(number + 1) % len(bench.paths)]
+        rows.append(bench.play(number, Follow(way).apply(motion), way, FOLLOWED))
     return rows
 
 

@@ -48,7 +48,7 @@ PLAYED = {"unguided, to the end": {"guide_until": 0.0, "play_until": 1.0}}
 """Another way to play the first preset's motions: to the end, guidance leading to the prompt alone."""
 PARTS = {"its object alone": {"motion_type": "object"}, "its camera alone": {"motion_type": "camera"}}
 """A part of the first preset's motions, of clips that move both: the other part is to be small."""
-CONTROLS = ("no motion", "the camera's curve alone", "another clip's", "reversed")
+CONTROLS = ("no motion", "the curves alone", "another clip's", "reversed")
 EXACT = "exact rendering"
 HEADER = ["", "object path", "worst tenth", "camera", "worst tenth", "size object", "size camera"]
 HEADER += ["colour", "shape", "colour leak", "shape leak", "layout", "flicker", "learning s", "making s"]

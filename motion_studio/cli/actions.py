@@ -45,6 +45,17 @@ def numbers(*names: str) -> Callable[[str], dict[str, Any]]:
     return parse
 
 
+def points(text: str) -> dict[str, Any]:
+    """`X,Y X,Y …` as the path of an operation, and what else may be meant as the motion whose path it is."""
+    read = numbers("x", "y")
+    try:
+        return {"path": [list(read(pair).values()) for pair in text.split()]}
+    except ValueError:
+        if "," in text:
+            raise
+        return {"motion": text}
+
+
 def number(text: str) -> float | int:
     """A finite number, whole if it is written so. Raises ValueError."""
     value = float(text)

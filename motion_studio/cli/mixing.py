@@ -37,18 +37,19 @@ def edit(arguments: argparse.Namespace) -> None:
         raise InputError("edit needs at least one operation, such as --reverse (see edit --help).")
     motion = load_motion(arguments.motion, arguments.data)
     steps = [
-        _along(step["motion"], arguments.data, motion.frames) if step["op"] == "along" else step
+        _along(step["op"], step["motion"], arguments.data, motion.frames) if "motion" in step else step
         for step in arguments.operations or []
     ]
     _write(arguments, out, edited(motion, steps))
 
 
-def _along(source: str, data: str | None, frames: int) -> dict[str, Any]:
+def _along(op: str, source: str, data: str | None, frames: int) -> dict[str, Any]:
+    """An operation on the path of the motion `source`: the way itself to follow, its steps to go along."""
     other = load_motion(source, data)
     if other.info.path is None:
-        raise InputError(f"--along {source}: that motion has no path of an object.")
+        raise InputError(f"--{op} {source}: that motion has no path of an object.")
     path = resampled(other, frames).path()
-    return {"op": "along", "path": (path - path[0]).tolist()}
+    return {"op": op, "path": (path if op == "follow" else path - path[0]).tolist()}
 
 
 def _write(arguments: argparse.Namespace, out: Path, motion: Motion) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from motion_studio.cli.actions import Operation, Words, numbers
+from motion_studio.cli.actions import Operation, Words, numbers, points
 from motion_studio.errors import InputError
 
 DEFAULT_BASE = "toybox"
@@ -225,6 +225,10 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
     operation(
         "--along", "go along the path of another motion", "B.safetensors", lambda text: {"motion": text}
     )
+    operation(
+        "--follow", "go another way: points in order, or the path of another motion",
+        '"X,Y X,Y …"|B.safetensors', points,
+    )  # fmt: skip
     operation("--zoom", "larger by this factor", "X", one("factor"))
     operation("--mask", "keep one region, in fractions", "X0,Y0,X1,Y1", numbers("x0", "y0", "x1", "y1"))
     operation("--amplitude", "times as large a path", "X", one("factor"))

@@ -22,7 +22,17 @@ from motion_studio.motion.factors import (
     weighted_sum,
 )
 from motion_studio.motion.operation import Operation
-from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_place import (
+    Along,
+    Amplitude,
+    Film,
+    Follow,
+    Mask,
+    Mirror,
+    Move,
+    Turn,
+    Zoom,
+)
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
 from motion_studio.motion.ways import (
     Weight,
@@ -46,6 +56,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "turn": Turn,
     "move": Move,
     "along": Along,
+    "follow": Follow,
     "zoom": Zoom,
     "amplitude": Amplitude,
     "film": Film,

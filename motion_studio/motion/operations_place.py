@@ -12,7 +12,7 @@ from torch import Tensor
 from motion_studio.errors import InputError
 from motion_studio.motion.checks import Choice, Flag, Number, Points, parameter
 from motion_studio.motion.embedding import Motion
-from motion_studio.motion.factors import through_mask, through_place
+from motion_studio.motion.factors import stretched, through_mask, through_place
 from motion_studio.motion.operation import (
     Operation,
     PlaceOperation,
@@ -81,6 +81,22 @@ class Along(PlaceOperation):
 
 
 @dataclass(frozen=True)
+class Follow(PlaceOperation):
+    """On another way in place of its own: frame n shifted from path[n] to it, as a hand may have drawn it."""
+
+    op: ClassVar[str] = "follow"
+    path: tuple[tuple[float, float], ...] = parameter(Points())
+    """The way (x, y), in fractions of the picture's width, y down: its points are evenly apart in time, the
+    first at the first frame and the last at the last."""
+
+    def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        if path is None:
+            raise InputError("follow needs the object's own path, to leave it: the motion has none.")
+        way = stretched(torch.tensor(self.path, dtype=torch.float64), frames)
+        return _shifts(way - path)
+
+
+@dataclass(frozen=True)
 class Zoom(PlaceOperation):
     """Larger or smaller about the picture's centre."""
 
@@ -144,6 +160,11 @@ class Film(PlaceOperation):
         shifts, linear = _carried(curve)
         shifts = shifts + (linear @ camera[:, :2, None])[:, :, 0]
         return torch.cat([shifts, camera[:, 2:] + curve[:, 2:]], dim=1)
+
+    def unseen_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
+        """The path (N, 2) that this camera sees as `path`."""
+        linear, shifts = self.affine(len(path), aspect, None).to(path).split((2, 1), dim=2)
+        return torch.linalg.solve(linear, path[:, :, None] - shifts)[:, :, 0]
 
     def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
         shifts, linear = _carried(self.curve(frames).double())

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from motion_studio.toybox.probe import read, soft_mask
+from motion_studio.toybox.shapes import SYMMETRY
 from motion_studio.toybox.world import Scene, mask, render
 from motion_studio.video.clip import Clip
 from motion_studio.video.tracks import camera_curve
 
 REACH = 0.35
 """Distance from the picture's centre at which zoom and roll are turned into shifts, in widths."""
+
+GROWS, TURNS = 0.07, 0.15
+"""Spread of the logarithm of a radius, and of an angle in radians, from which on an object grows or turns."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,14 @@ class Verdict:
     """Correlation of the object's path with the truth."""
     path_size: float
     """Size of the object's motion over the truth's, as the ratio of the paths' spreads."""
+    growth: float
+    """Correlation of how the object grows, the logarithm of its radius, with the truth."""
+    growth_size: float
+    """How much it grows and shrinks over the truth's, as the ratio of spreads."""
+    turn: float
+    """Correlation of how the object turns with the truth; nan too where its shape does not show it."""
+    turn_size: float
+    """How far it turns to and fro over the truth's."""
     camera: float
     """Correlation of the camera's curve with the truth."""
     camera_size: float
@@ -66,9 +78,17 @@ def judge(source: Scene, asked: Scene, made: Clip) -> Verdict:
     path = seen.path if seen else np.zeros_like(truth)
     camera = shifts(camera_curve(made).numpy()) if pans else None
     wanted, old = asked.things[0], source.things[0]
+    radius, angle = (curve[:, None] for curve in (np.log(source.radius()), source.angle()))
+    grows, turns = spread(radius) > GROWS, spread(angle) > TURNS and bool(SYMMETRY[wanted.shape])
+    grown = np.log(np.maximum(seen.radius, 1e-3))[:, None] if seen else np.zeros_like(radius)
+    turned = seen.angle[:, None] if seen else np.zeros_like(angle)
     return Verdict(
         path=correlation(path, truth) if moves else np.nan,
         path_size=spread(path) / spread(truth) if moves else np.nan,
+        growth=correlation(grown, radius) if grows else np.nan,
+        growth_size=spread(grown) / spread(radius) if grows else np.nan,
+        turn=correlation(turned, angle) if turns else np.nan,
+        turn_size=spread(turned) / spread(angle) if turns else np.nan,
         camera=correlation(camera, view) if pans else np.nan,
         camera_size=spread(camera) / spread(view) if pans else np.nan,
         colour=bool(seen and seen.colour == wanted.colour),

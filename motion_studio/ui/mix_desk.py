@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any
 
+import torch
+
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
-from motion_studio.motion.operations_place import Film
+from motion_studio.motion.operations_place import Film, Follow
 from motion_studio.settings import FILM
 from motion_studio.studio.mix import preview_paths
 from motion_studio.studio.tracks import Mix, Track
@@ -22,6 +24,7 @@ MAX_TRACKS = 6
 UNDO_STEPS = 50
 PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0, "prompt": ""}
 KNOBS: dict[str, Any] = {
+    "way": None,
     "reverse": False,
     "speed": 1.0,
     "mirror_x": False,
@@ -32,7 +35,8 @@ KNOBS: dict[str, Any] = {
     "x": 0.0,
     "y": 0.0,
 }
-"""Each knob at rest, in the order in which they act: first in time, then in place, the move last."""
+"""Each knob at rest, in the order in which they act: a way drawn by hand, in place of the motion's own; then
+in time, then in place, the move last."""
 
 
 def empty(frames: int) -> Desk:
@@ -60,6 +64,24 @@ def turned(desk: Desk, index: int, **values: Any) -> Desk:
     return {**desk, "tracks": tracks}
 
 
+def led(desk: Desk, index: int, path: list[list[float]] | None, aspect: float) -> Desk:
+    """The desk with one track on a way drawn on the stage, or (None) on its own again.
+
+    A way is drawn as the camera sees it, and runs while the track's bar does. All else that bends the track
+    is at rest then, so that it goes where it was drawn. Raises InputError for what is no path.
+    """
+    if path is None:
+        return turned(desk, index, way=None)
+    track, frames = desk["tracks"][index], desk["frames"]
+    heard = min(track["length"] or frames, frames - track["start"])
+    step = (len(path) - 1) / max(1, heard - 1)  # points from frame to frame
+    before, after = (round(step * n) for n in (track["start"], frames - track["start"] - heard))
+    seen = torch.tensor(Follow([*path[:1] * before, *path, *path[-1:] * after]).path)
+    way = Film(**desk["film"]).unseen_path(seen, aspect)[before:].tolist()
+    way += way[-1:] * before  # a motion goes on beyond its bar
+    return turned(desk, index, **{**KNOBS, "way": [[round(x, 3), round(y, 3)] for x, y in way]})
+
+
 def only(desk: Desk, names: Container[str]) -> Desk:
     """The desk without the tracks whose motion is none of `names`; what an older desk lacks is at rest."""
     tracks = [{**PLACE, **KNOBS, **track} for track in desk["tracks"] if track["motion"] in names]
@@ -75,6 +97,7 @@ def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
 def operations(track: dict[str, Any]) -> list[dict[str, Any]]:
     """The operations of a track's knobs that are not at rest."""
     steps = {
+        "way": {"op": "follow", "path": track["way"]},
         "reverse": {"op": "reverse"},
         "speed": {"op": "speed", "factor": track["speed"]},
         "mirror_x": {"op": "mirror", "axis": "x"},
@@ -117,6 +140,8 @@ def _knobs(track: Track) -> dict[str, Any]:
     knobs = dict(KNOBS)
     for step in track.operations:
         match step:
+            case {"op": "follow", "path": path}:
+                knobs["way"] = [list(point) for point in path]
             case {"op": "reverse"}:
                 knobs["reverse"] = True
             case {"op": "mirror", "axis": "x" | "y" as axis}:
@@ -136,4 +161,6 @@ def ways(desk: Desk, load: Callable[[str], Motion]) -> dict[str, Any] | None:
         return None
     aspect = load(desk["tracks"][0]["motion"]).aspect
     drawn = preview_paths(to_mix(desk), load, Film(**desk["film"]))
+    for shown, track in zip(drawn["tracks"], desk["tracks"], strict=True):
+        shown["led"] = track["way"] is not None
     return {**drawn, "aspect": aspect, "selected": desk["selected"]}

@@ -132,7 +132,7 @@ class MixTab:
             self.timeline,
             **LIVE,
         )
-        self.stage.release(friendly(self._drag), self.timeline, [self.timeline, self.stage], **LIVE).success(
+        self.stage.release(friendly(self._lay), self.timeline, [self.timeline, self.stage], **LIVE).success(
             **self.settle
         )
         laid = [self.timeline, self.stage, self.shelf]
@@ -242,11 +242,17 @@ class MixTab:
         desk = {**desk, "film": {**desk["film"], key: value}}
         return desk, self._draw(desk)
 
-    def _drag(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
+    def _lay(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
+        """Updates of the desk and the stage, on which a way was dragged or drawn."""
         track = desk["tracks"][event.track]
-        low, high, _ = SLIDERS["x"]
-        moved = {key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")}
-        desk = {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
+        if hasattr(event, "path"):
+            desk = mix_desk.led(desk, event.track, event.path, self._load(track["motion"]).aspect)
+        else:
+            low, high, _ = SLIDERS["x"]
+            moved = {
+                key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")
+            }
+            desk = {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
         return desk, self._draw(desk)
 
     def _add(self, desk: Desk, motion: str) -> tuple[Any, ...]:

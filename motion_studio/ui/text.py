@@ -28,6 +28,9 @@ STAGE = {
     "empty": "Choose a motion below. Its way is drawn here.",
     "camera": "the picture as the camera moves it",
     "nothing": "Nothing to draw: preview it.",
+    "draw": "Draw its way",
+    "drawing": "Draw where it goes, as fast as it is to go.",
+    "own": "Its own way",
 }
 TIMELINE = {
     "weight": "Weight",

@@ -71,11 +71,24 @@ def test_edit_has_every_operation(motions, run):
     flags = (
         "--reverse --speed 0.5 --delay 1 --ease in-out --loop 2 --fade 1,1 --strength 0.5 --mirror x "
         "--turn 45 --move 0.1,0 --along b.safetensors --zoom 1.2 --film 0.1,0,1.2,-10 "
-        "--mask 0,0,0.5,0.5 --amplitude 0.5 --trim 0,3"
+        "--mask 0,0,0.5,0.5 --amplitude 0.5 --follow b.safetensors --trim 0,3"
     )
-    code, out, err = run("edit", "a.safetensors", *flags.split(), "--out", "c.safetensors")
+    drawn = ["--follow", "0.2,0.3 0.8,0.6"]
+    code, out, err = run("edit", "a.safetensors", *drawn, *flags.split(), "--out", "c.safetensors")
     assert code == 0, err
     assert read_motion("c.safetensors").frames == 3
+
+
+def test_a_drawn_way_is_followed(motions, run, run_json):
+    run("edit", "a.safetensors", "--follow", "0.2,0.3 0.5,0.3 0.5,0.6", "--out", "c.safetensors")
+    path = run_json("inspect", "c.safetensors")["path"]
+    assert path[0] == pytest.approx([0.2, 0.3]) and path[-1] == pytest.approx([0.5, 0.6])
+    run("edit", "a.safetensors", "--follow", "b.safetensors", "--out", "d.safetensors")
+    led = torch.tensor(run_json("inspect", "d.safetensors")["path"])
+    torch.testing.assert_close(led, torch.tensor(motions[1].info.path))
+    for wrong in ("0.2,0.3,0.4", "0.2,0.3 x", "0.2,x"):
+        code, out, err = run("edit", "a.safetensors", "--follow", wrong, "--out", "e.safetensors")
+        assert (code, out) == (2, "") and err.count("\n") == 1
 
 
 def test_twice_is_once(motions, run):

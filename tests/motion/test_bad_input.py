@@ -11,7 +11,7 @@ from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion import arithmetic
 from motion_studio.motion.arithmetic import blend, compact, cross_fade, resampled, then
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
-from motion_studio.motion.operations_place import Along, Amplitude, Mask, Mirror
+from motion_studio.motion.operations_place import Along, Amplitude, Follow, Mask, Mirror
 from motion_studio.motion.operations_time import Delay, Fade, Speed, Strength, Trim
 from motion_studio.motion.ways import blend_path
 from tests.motion.operation_examples import PLACE, TIME, name
@@ -89,6 +89,7 @@ def test_operations_from_json(case):
         (Trim(8, 5), "frames 8 to 12, 0 to 11 are allowed for 12 frames"),
         (Speed(1, pivot=12), "speed.pivot is 12, 0 to 11 is allowed for 12 frames"),
         (Strength([1, 2, 3]), "strength.value has 3 values, the motion has 12 frames"),
+        (Follow([(0.5, 0.5)]), "follow needs the object's own path"),
         (Along([(0, 0)] * 11), "along.path has 11 values, the motion has 12 frames"),
         (Amplitude(2, [(0, 0)] * 16), "amplitude.path has 16 values, the motion has 12 frames"),
         (Amplitude(2), "amplitude needs the object's path"),

@@ -8,7 +8,17 @@ import torch
 from motion_studio.errors import InputError
 from motion_studio.motion.carried import carried_along
 from motion_studio.motion.embedding import Motion, SiteEmbedding
-from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_place import (
+    Along,
+    Amplitude,
+    Film,
+    Follow,
+    Mask,
+    Mirror,
+    Move,
+    Turn,
+    Zoom,
+)
 from motion_studio.motion.operations_time import Reverse
 from tests.motion.operation_examples import wave
 
@@ -176,6 +186,26 @@ def test_camera_turns_along(make_motion):
         torch.testing.assert_close(zoomed, a.camera() * torch.tensor([factor, factor, 1, 1]))
 
 
+def test_a_followed_way_takes_the_place_of_its_own(make_blob, centres, make_motion, same):
+    own = wave()
+    drawn = torch.stack([torch.linspace(0.7, 0.3, 12), torch.linspace(0.3, 0.6, 12)], 1)
+    blob = make_blob(own)
+    led = Follow(drawn).apply(blob)
+    torch.testing.assert_close(led.path(), drawn, atol=1e-5, rtol=0)
+    torch.testing.assert_close(centres(led), drawn, atol=0.01, rtol=0)
+    same(Follow(own).apply(blob), blob)
+    few = Follow([(0.7, 0.3), (0.3, 0.6)])  # read evenly, first at first and last at last
+    torch.testing.assert_close(few.apply(blob).path(), drawn, atol=1e-5, rtol=0)
+    torch.testing.assert_close(few.apply_path(own), drawn, atol=1e-5, rtol=0)
+    rests = Follow([(0.4, 0.4)]).apply(blob)
+    torch.testing.assert_close(rests.path(), torch.full((12, 2), 0.4), atol=1e-5, rtol=0)
+    pan = [[0.02 * n, 0.0, 0.0, 0.0] for n in range(12)]
+    filmed = make_motion(camera=pan, path=own.tolist())
+    torch.testing.assert_close(few.apply(filmed).camera(), filmed.camera())
+    with pytest.raises(InputError, match="follow needs the object's own path"):
+        few.apply(make_motion())
+
+
 def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     rows = [[0.02 * n, -0.01 * n, 0.03 * n, 0.02 * n] for n in range(12)]
     film = Film(0.3, 0.2, 1.5, 40)
@@ -193,6 +223,7 @@ def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     assert filmed.info.extent == pytest.approx(0.15)
     torch.testing.assert_close(filmed.sizes(), torch.tensor(sizes) * 1.5 ** torch.linspace(0, 1, 12))
     assert Film(zoom=0.5).apply(a).info.extent == pytest.approx(0.1)  # it holds the object at every frame
+    torch.testing.assert_close(film.unseen_path(filmed.path()), a.path())
     torch.testing.assert_close(Film(-0.3).apply(Film(0.3).apply(a)).camera(), a.camera())
     torch.testing.assert_close(Film(0.5).apply(Film(0.25).apply(a)).path(), Film(0.75).apply(a).path())
 

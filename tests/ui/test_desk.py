@@ -42,6 +42,38 @@ def test_a_mix_gives_its_desk_back():
     assert len(mix_desk.remembered([desk], filmed)) == 2
 
 
+def test_a_drawn_way_takes_the_place_of_its_own(studio):
+    drawn = [[0.2, 0.3], [0.4, 0.5], [0.8, 0.5]]
+    led = mix_desk.led(desk_of(**TURNED, weight=0.5), 0, drawn, 1.0)
+    assert led == desk_of(way=drawn, weight=0.5)  # what bent it is at rest
+    assert mix_desk.operations(led["tracks"][0]) == [{"op": "follow", "path": drawn}]
+    assert mix_desk.from_mix(mix_desk.to_mix(led), {"circle": "circle"}, 16) == led
+    assert mix_desk.led(led, 0, None, 1.0) == desk_of(weight=0.5)
+    shown = mix_desk.ways(led, studio.library.load)
+    (track,), (blend,) = shown["tracks"], shown["blends"]
+    assert track["led"] and not mix_desk.ways(desk_of(), studio.library.load)["tracks"][0]["led"]
+    for path, size in ((track["path"], 1.0), (blend, 0.5)):  # a sum takes half of the steps
+        assert path[0] == pytest.approx(drawn[0])
+        assert path[-1][0] - path[0][0] == pytest.approx(size * 0.6)
+    bent = mix_desk.turned(led, 0, reverse=True)  # what bends it from now on bends the drawn way
+    assert mix_desk.ways(bent, studio.library.load)["blends"][0][0] == pytest.approx(drawn[-1])
+    for wrong in ([], [[0.1]], [[0.1, float("nan")]], "x", [["a", "b"]]):
+        with pytest.raises(InputError):
+            mix_desk.led(desk_of(), 0, wrong, 1.0)
+
+
+@pytest.mark.parametrize(("start", "length"), [(0.0, None), (4.0, None), (0.0, 8.0), (6.0, 5.0)])
+def test_a_way_runs_as_long_as_its_bar_and_as_the_camera_sees_it(studio, start, length):
+    drawn = [[0.3 + 0.02 * n, 0.3 + 0.01 * n] for n in range(24)]
+    film = {"pan": 0.3, "tilt": -0.1, "zoom": 1.4, "roll": 20.0}
+    desk = {**desk_of(start=start, length=length), "film": film}
+    shown = mix_desk.ways(mix_desk.led(desk, 0, drawn, 1.0), studio.library.load)["blends"][0]
+    end = 16 if length is None else int(start + length)
+    heard = shown[int(start) : end]
+    assert heard[0] == pytest.approx(drawn[0], abs=0.03) and heard[-1] == pytest.approx(drawn[-1], abs=0.05)
+    assert heard[len(heard) // 2] == pytest.approx(drawn[12], abs=0.05)
+
+
 def test_words_of_its_own_make_a_track_an_object_of_its_own(studio):
     desk = mix_desk.add(mix_desk.add(mix_desk.empty(16), "circle"), "wave")
     both = mix_desk.turned(desk, 1, prompt="a blue box")

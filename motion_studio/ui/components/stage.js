@@ -1,12 +1,26 @@
 // Where objects go: each track's way in its colour, the mix's in ink (one for each object), and the picture as the
-// camera moves it, all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight}], blends, radii, camera};
+// camera moves it, all on the shared clock. value: {frames, aspect, selected, tracks: [{path, weight, led}], blends, radii, camera};
 // paths in fractions of the width, y down; the camera's rows x, y, log zoom, roll, as in `video.tracks`.
-// Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width.
-const { clock, svg, line, draggable } = window.motionStudio;
+// Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width. One drawn by hand
+// takes its place: {track, path}, points evenly apart in time; null for its own again.
+const { clock, svg, html, line, draggable, clamp } = window.motionStudio;
+const POINTS = 24;
 const holder = element.querySelector(".stage");
 const hint = element.querySelector(".hint");
 let moving = []; // {curve, place(row or null)}
-let held = false; // while a way is dragged it is not drawn anew under the hand
+let held = false; // while a way is dragged or drawn, the stage is not drawn anew under the hand
+let drawing = false; // whether the pointer draws the selected track's way
+const pen = {
+  draw: html("button", { type: "button", class: "draw", onclick: () => pick(!drawing) }, words.draw),
+  own: html("button", { type: "button", onclick: () => led(null) }, words.own),
+  hint: html("span", {}, words.drawing),
+};
+element.querySelector(".pen").append(...Object.values(pen));
+const pick = (on) => {
+  drawing = on;
+  build();
+};
+const led = (path) => trigger("release", { track: props.value.selected, path });
 
 const mean = (values) => values.reduce((sum, value) => sum + Math.abs(value), 0) / (values.length || 1);
 const dots = (path, radius) => path.filter(Boolean).map(([x, y]) =>
@@ -45,6 +59,43 @@ const way = (track, i, selected) => {
   return group;
 };
 
+// A stroke [[x, y, ms]] as points evenly apart in time, a hand's tremble smoothed away.
+const even = (stroke) => {
+  const [first, last] = [stroke[0][2], stroke[stroke.length - 1][2]];
+  let path = Array.from({ length: POINTS }, (_, k) => {
+    const time = first + ((last - first) * k) / (POINTS - 1);
+    const i = clamp(stroke.findIndex((point) => point[2] >= time), 1, stroke.length - 1);
+    const [a, b] = [stroke[i - 1], stroke[i]];
+    const share = b[2] > a[2] ? (time - a[2]) / (b[2] - a[2]) : 1;
+    return [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share];
+  });
+  for (let n = 0; n < 2; n++)
+    path = path.map((point, k) => (k && k < POINTS - 1
+      ? point.map((value, axis) => (path[k - 1][axis] + 2 * value + path[k + 1][axis]) / 4) : point));
+  return path.map((point) => point.map((value) => Number(value.toFixed(3))));
+};
+const pad = (picture, height, color) => {
+  const sheet = svg("rect", { x: -6, y: -6, width: 112, height: height + 12, class: "pad" });
+  const ink = svg("path", { class: "ink", style: `--ink: ${color}` });
+  const at = (event) => {
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
+    return [clamp(x / 100, 0, 1), clamp(y / 100, 0, height / 100), event.timeStamp];
+  };
+  let stroke = [];
+  draggable(sheet, (down) => {
+    stroke = [at(down)];
+    return (dx, dy, event) => {
+      held = true;
+      stroke.push(at(event));
+      ink.setAttribute("d", line(stroke, 100));
+    };
+  }, () => {
+    held = drawing = false;
+    led(even(stroke));
+  });
+  return svg("g", {}, ink, sheet);
+};
+
 // The first frame's picture, carried along. Its edge soon leaves the stage, so a smaller one lies in it, which
 // does not; that one is also left where it begins and where it ends, for when nothing moves.
 const camera = (curve, height) => {
@@ -70,6 +121,12 @@ const build = () => {
   const drawn = value.camera || tracks.some((track) => track.path);
   hint.textContent = tracks.length ? words.nothing : words.empty;
   hint.hidden = Boolean(drawn);
+  const chosen = tracks[value.selected];
+  drawing &&= Boolean(chosen?.path);
+  pen.draw.hidden = !chosen?.path;
+  pen.draw.setAttribute("aria-pressed", drawing);
+  pen.own.hidden = !chosen?.led || drawing;
+  pen.hint.hidden = !drawing;
   const grid = [25, 50, 75].flatMap((at) => [
     svg("line", { x1: at, y1: 0, x2: at, y2: height }), svg("line", { x1: 0, y1: (at * height) / 100, x2: 100, y2: (at * height) / 100 })]);
   const label = value.camera ? `${words.label}; ${words.camera}` : words.label;
@@ -94,6 +151,7 @@ const build = () => {
     heads.push(head(blend, { r: 3, class: "head mix" }));
   });
   picture.append(...heads);
+  if (drawing) picture.append(pad(picture, height, `var(--track-${value.selected % 6})`));
   holder.replaceChildren(picture);
   draw(clock.phase);
 };
@@ -107,4 +165,5 @@ const draw = (phase) => {
 };
 build();
 watch("value", build);
+window.addEventListener("keydown", (event) => event.key === "Escape" && drawing && !held && pick(false));
 clock.follow(element, draw);
