@@ -125,8 +125,8 @@ GENERATE = {
     "guide_until_info": "Share of the steps in which guidance strengthens the motion, too.",
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
-    "sync_until": "Shared background until",
-    "sync_until_info": "Share of the steps in which all frames share one background, still or moved.",
+    "sync_until": "Frames agree until",
+    "sync_until_info": "Share of the steps in which frames share a background and an object, as the motion moves them.",
     "carry": "Carried noise",
     "carry_info": "How much of its noise the motion's camera carries along.",
     "film": "Camera",
@@ -232,7 +232,7 @@ CARRIED = {
 
 MIX = {
     "tab": "Mix",
-    "lead": "Lay motions on tracks, bend them and mix them.",
+    "lead": "Lay motions on tracks, bend them, draw where they go, and mix them.",
     "add": "Add a motion",
     "tracks": "Tracks",
     "begin": "Or begin with",

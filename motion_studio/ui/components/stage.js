@@ -4,7 +4,7 @@
 // Dragging a track's way moves it: release carries {track, x, y}, the shift in fractions of the width. One drawn by hand
 // takes its place: {track, path}, points evenly apart in time; null for its own again.
 const { clock, svg, html, line, draggable, clamp } = window.motionStudio;
-const POINTS = 24;
+const POINTS = 48;
 const holder = element.querySelector(".stage");
 const hint = element.querySelector(".hint");
 let moving = []; // {curve, place(row or null)}
