@@ -40,6 +40,9 @@ from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.backbones.wan import WanBackbone
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
+from motion_studio.settings import GenerationSettings
+from motion_studio.studio.events import Done
+from motion_studio.studio.generate import generate
 
 SPEC = BaseSpec(
     name="tiny",
@@ -254,3 +257,15 @@ TINY: dict[str, Callable[[], Backbone]] = {
     "latte": tiny_latte,
     "wan": tiny_wan,
 }
+
+
+def settings(**changes: Any) -> GenerationSettings:
+    """Settings of a few quick steps."""
+    return GenerationSettings(**{"prompt": "a red ball", "steps": 3, "guidance": 2.0, **changes})
+
+
+def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+    """The frames that `generate` ends with."""
+    *_, last = generate(*args, **kwargs)
+    assert isinstance(last, Done)
+    return last.result.frames

@@ -52,7 +52,7 @@ class BaseSpec:
     play_until: float = 1.0
     """The share of the steps in which a motion plays; measured for the toybox alone."""
     sync_until: float = 0.0
-    """The share of the steps in which frames share one ground; measured for the toybox alone."""
+    """The share of the steps in which frames share ground and object; measured for the toybox alone."""
     several: dict[str, float] = field(default_factory=dict)
     """Settings that differ where several objects have words of their own; measured for the toybox alone."""
     repo: str = ""
@@ -87,9 +87,9 @@ BASES: dict[str, BaseSpec] = {
         guidance=3.0,
         sample_prompt="a red star on blue dots",
         guide_until=0.1,
-        play_until=0.7,
+        play_until=0.5,
         sync_until=0.5,
-        several={"guidance": 4.0, "play_until": 0.5},
+        several={"guidance": 4.0},
         module="toybox",
         max_frames=64,
         repo=str(ASSETS / "toybox"),

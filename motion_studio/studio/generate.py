@@ -26,6 +26,9 @@ from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.studio.roles import Role, shares
 from motion_studio.video.clip import Clip
 
+FILMED = 0.7
+"""Share of the steps in which at least frames share what they show where a camera films it."""
+
 
 def generate(
     backbone: Backbone,
@@ -243,9 +246,8 @@ def denoise(
     """
     scheduler = backbone.scheduler(settings.steps)
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
-    whole = settings.play_until if settings.films else 0.0
-    alone = {"object": settings.play_until, "camera": 1.0, "hybrid": whole}[settings.motion_type]
-    synced = max(settings.sync_until, alone)
+    alone = {"object": settings.play_until, "camera": 1.0, "hybrid": 0.0}[settings.motion_type]
+    synced = max(settings.sync_until, alone, FILMED if settings.films else 0.0)
     ends = settings.guide_until, settings.play_until, synced
     guided, played, agreed = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import random_motion, tiny_backbone
+from tiny import made, random_motion, settings, tiny_backbone
 
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.regions import regions
-from motion_studio.settings import GenerationSettings
-from motion_studio.studio.generate import Drawn, denoise, generate, shared_ground
+from motion_studio.studio.generate import Drawn, denoise, shared_ground
 from motion_studio.studio.mix import build, cast, preview_paths
 from motion_studio.studio.render import Recipe, render
 from motion_studio.studio.roles import Role, shares
@@ -36,15 +35,6 @@ def motions(backbone):
         "right": random_motion(backbone, 2, path=right, **object_),
         "pan": random_motion(backbone, 3, camera=pan),
     }
-
-
-def settings(**changes) -> GenerationSettings:
-    return GenerationSettings(**{"prompt": "a red ball", "steps": 3, "guidance": 2.0, **changes})
-
-
-def made(*args, **kwargs):
-    *_, last = generate(*args, **kwargs)
-    return last.result.frames
 
 
 def role(motions, path=None) -> Role:
