@@ -169,6 +169,18 @@ def by_kind(rows: list[dict], presets: list[str]) -> str:
     return markdown(header, lines)
 
 
+def by_pose(rows: list[dict], presets: list[str]) -> str:
+    """Return how objects grow and turn that do so in their clips, under each preset and control."""
+    lines = []
+    for name in (*presets, EXACT, *CONTROLS):
+        mine, line = [row for row in rows if row["condition"] == name], [name]
+        for key in ("growth", "turn"):
+            known = [row for row in mine if not np.isnan(row[key])]
+            line += [str(len(known)), column(known, key), column(known, f"{key}_size")]
+        lines.append(line)
+    return markdown(["", "clips", "growth", "size", "clips", "turn", "size"], lines)
+
+
 def published(rows: list[dict], presets: list[str]) -> dict[str, dict[str, float]]:
     """Return what the studio shows beside each preset."""
 
@@ -261,7 +273,9 @@ def measure(args: argparse.Namespace, run: Run) -> None:
     weights = run.backbone.weights_hash
     results = {"base": args.base, "weights": weights, "skip": args.skip, "overhead": cost, "rows": run.rows}
     costs = ", ".join(f"{key} {value:.3f}" for key, value in cost.items())
-    text = "\n\n".join([table(run.rows), by_kind(run.rows, args.presets), costs])
+    text = "\n\n".join(
+        [table(run.rows), by_kind(run.rows, args.presets), by_pose(run.rows, args.presets), costs]
+    )
     order = sorted(range(len(run.labels)), key=lambda k: int(run.labels[k].split()[0]))  # a pair's together
     clips, labels = ([kept[k] for k in order] for kept in (run.clips, run.labels))
     save(args.out, "quality", results, text, clips, labels)

@@ -62,6 +62,7 @@ def tables(results: dict[str, dict]) -> dict[str, str]:
         "quality": with_aims(quality.table(rows["quality"])),
         "camera": camera.table(rows["camera"]),
         "cast": cast.table(rows["cast"]),
+        "pose": quality.by_pose(rows["quality"], presets),
         "kinds": quality.by_kind(rows["quality"], presets),
         **{name: arithmetic.table(mine) for name, mine in kinds.items()},
     }

@@ -35,6 +35,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "looks": info.looks,
         "carry": info.carry,
         "extent": info.extent,
+        "followed": info.followed,
         "prompt": info.prompt,
         "date": info.date,
         "hash": motion.hash(),
@@ -45,6 +46,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "lineage": info.lineage,
         "report": info.report,
         "path": info.path,
+        "sizes": info.sizes,
         "camera": info.camera,
         "sites": {
             name: {

@@ -20,7 +20,7 @@ TOGETHER = ("no", *LAWS)
 MAX_TRACKS = 32
 MAX_OPERATIONS = 32
 LONGEST = 400
-"""Characters of a track's prompt."""
+"""Characters of a prompt on the page."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import gradio as gr
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.errors import InputError
 from motion_studio.settings import FILM, GenerationSettings
+from motion_studio.studio.tracks import LONGEST
 from motion_studio.ui import text
 
 WORDS = text.GENERATE
@@ -44,7 +45,7 @@ class Form:
     def prompt(self) -> None:
         """Lay out the prompt."""
         sample = self.spec.sample_prompt
-        self.widgets["prompt"] = gr.Textbox(sample, label=WORDS["prompt"], placeholder=sample, max_length=400)
+        self.widgets["prompt"] = gr.Textbox(sample, label=WORDS["prompt"], placeholder=sample, max_length=LONGEST)
 
     def rest(self) -> None:
         """Lay out strength and seed, and what is seldom changed behind a fold."""
@@ -72,7 +73,7 @@ class Form:
                 self._share("sync_until")
                 self._slider("carry", 0, 1, 1, 0.05)
             self._slider("noise_prior", 0, 1, 0, 0.05)
-            widgets["negative_prompt"] = gr.Textbox("", label=WORDS["negative"], max_length=400)
+            widgets["negative_prompt"] = gr.Textbox("", label=WORDS["negative"], max_length=LONGEST)
 
     def _share(self, name: str) -> None:
         self._slider(name, 0, 1, getattr(self.spec, name), 0.05)

@@ -13,6 +13,7 @@ from motion_studio.errors import ClipError, InputError
 from motion_studio.settings import InversionSettings, preset, preset_names
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.studio import Studio
+from motion_studio.studio.tracks import LONGEST
 from motion_studio.ui import components, pictures, shelf, text, work
 from motion_studio.ui.work import friendly
 from motion_studio.video.clip import Clip, fit
@@ -59,7 +60,7 @@ class InvertTab:
             label=WORDS["prompt"],
             placeholder=self.spec.sample_prompt,
             info=WORDS["prompt_info"],
-            max_length=400,
+            max_length=LONGEST,
         )
         names = [name for name in WORDS["presets"] if name in preset_names()]
         names += [name for name in preset_names() if name not in names]  # a user's own, under its file's name
