@@ -45,7 +45,9 @@ class Form:
     def prompt(self) -> None:
         """Lay out the prompt."""
         sample = self.spec.sample_prompt
-        self.widgets["prompt"] = gr.Textbox(sample, label=WORDS["prompt"], placeholder=sample, max_length=LONGEST)
+        self.widgets["prompt"] = gr.Textbox(
+            sample, label=WORDS["prompt"], placeholder=sample, max_length=LONGEST
+        )
 
     def rest(self) -> None:
         """Lay out strength and seed, and what is seldom changed behind a fold."""

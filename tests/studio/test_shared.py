@@ -171,7 +171,7 @@ def test_a_camera_films_what_the_motion_makes(backbone, motion):
     line = [[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]]
     pan = [[-0.1 * n, 0.0, 0.0, 0.0] for n in range(4)]
     known = motion.replace_info(path=line, extent=0.1, camera=[[0.0] * 4] * 4, carry=1.0)
-    rest, films = settings(sync_until=0.4, play_until=0.7), settings(sync_until=0.4, play_until=0.7, pan=0.3)
+    rest, films = settings(sync_until=0.4, play_until=0.4), settings(sync_until=0.4, play_until=0.4, pan=0.3)
     assert filmed(backbone, rest, known) is known and filmed(backbone, rest, None) is None
     seen = filmed(backbone, films, known)
     assert torch.allclose(seen.camera(), torch.tensor(pan), atol=1e-6)
