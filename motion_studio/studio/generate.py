@@ -27,7 +27,7 @@ from motion_studio.studio.roles import Role, shares
 from motion_studio.video.clip import Clip
 
 FILMED = 0.7
-"""Share of the steps in which at least frames share what they show where a camera films it."""
+"""Share of the steps in which at least frames share the ground where a camera films it."""
 
 
 def generate(
@@ -248,8 +248,8 @@ def denoise(
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
     alone = {"object": settings.play_until, "camera": 1.0, "hybrid": 0.0}[settings.motion_type]
     synced = max(settings.sync_until, alone, FILMED if settings.films else 0.0)
-    ends = settings.guide_until, settings.play_until, synced
-    guided, played, agreed = (round(share * len(scheduler.timesteps)) for share in ends)
+    ends = settings.guide_until, settings.play_until, settings.sync_until, synced
+    guided, played, held, agreed = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -265,9 +265,9 @@ def denoise(
         for one, other in zip(beside, outputs[1:], strict=True):
             output = output + one.share.to(output) * (other - outputs[0])
         clean, _ = backbone.process.read(scaled, output, t)
-        if shared and step <= agreed:
-            for thing in shared:
-                clean = thing(clean)
+        if now := [one for one in shared if step <= (held if isinstance(one, SharedObject) else agreed)]:
+            for one in now:
+                clean = one(clean)
             output = backbone.process.output(scaled, clean, t)
         latents = scheduler.step(output, t, latents).prev_sample
         yield step, latents, clean
