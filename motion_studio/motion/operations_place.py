@@ -88,10 +88,15 @@ class Follow(PlaceOperation):
     path: tuple[tuple[float, float], ...] = parameter(Points())
     """The way (x, y), in fractions of the picture's width, y down: its points are evenly apart in time, the
     first at the first frame and the last at the last."""
+    own: tuple[tuple[float, float], ...] | None = parameter(Points(optional=True), None)
+    """The path that it leaves; None: the motion's own tracked path."""
 
     def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
+        if self.own is not None:
+            path = torch.tensor(self.own)
         if path is None:
-            raise InputError("follow needs the object's own path, to leave it: the motion has none.")
+            raise InputError("follow needs the object's own path: the motion has none and none was given.")
+        require_frames("follow.own", len(path), frames)
         way = stretched(torch.tensor(self.path, dtype=torch.float64), frames)
         return _shifts(way - path)
 

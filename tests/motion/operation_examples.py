@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from motion_studio.motion.operations_place import Along, Amplitude, Film, Mask, Mirror, Move, Turn, Zoom
+from motion_studio.motion.operations_place import (
+    Along,
+    Amplitude,
+    Film,
+    Follow,
+    Mask,
+    Mirror,
+    Move,
+    Turn,
+    Zoom,
+)
 from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim
 
 FRAMES = 12
@@ -35,6 +45,7 @@ PLACE = [
     Turn(-45),
     Move(0.1, -0.07),
     Along(PATH),
+    Follow([(0.02, 0.0), (0.1, 0.06)], PATH),
     Zoom(0.8),
     Zoom(1.3),
     Amplitude(1.6, PATH),

@@ -90,6 +90,7 @@ def test_operations_from_json(case):
         (Speed(1, pivot=12), "speed.pivot is 12, 0 to 11 is allowed for 12 frames"),
         (Strength([1, 2, 3]), "strength.value has 3 values, the motion has 12 frames"),
         (Follow([(0.5, 0.5)]), "follow needs the object's own path"),
+        (Follow([(0.5, 0.5)], [(0, 0)] * 11), "follow.own has 11 values, the motion has 12 frames"),
         (Along([(0, 0)] * 11), "along.path has 11 values, the motion has 12 frames"),
         (Amplitude(2, [(0, 0)] * 16), "amplitude.path has 16 values, the motion has 12 frames"),
         (Amplitude(2), "amplitude needs the object's path"),
