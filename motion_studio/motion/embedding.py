@@ -114,7 +114,7 @@ class MotionInfo:
     extent: float = 0.0
     """The object's radius, in widths, as if it were a disc; 0 where none was seen."""
     sizes: list[float] | None = None
-    """How large the object is at each frame, over its size at another; None where that is not known."""
+    """How large the object is at each frame, to any scale; None where that is not known."""
     camera: list[list[float]] | None = None
     """The camera at each frame since frame 0: x, y (fractions of the width), log zoom, roll (radians)."""
     followed: float = 1.0
@@ -171,7 +171,7 @@ class Motion:
         return None if self.info.path is None else torch.tensor(self.info.path, dtype=torch.float32)
 
     def sizes(self) -> Tensor | None:
-        """How large the object is at each frame (N,), over its size at another, as a tensor."""
+        """How large the object is at each frame (N,), to any scale, as a tensor."""
         return None if self.info.sizes is None else torch.tensor(self.info.sizes, dtype=torch.float32)
 
     def camera(self) -> Tensor | None:

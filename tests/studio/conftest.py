@@ -1,9 +1,10 @@
-"""A small motion with all that a motion can have, for the tests of what is above `motion/`."""
+"""A small motion with all that a motion can have, and a tiny base, for tests of what is above `motion/`."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from tiny import random_motion, tiny_backbone
 
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 
@@ -38,3 +39,15 @@ def small_motion(seed: int = 0, **info) -> Motion:
 def _make_motion():
     """`make_motion(seed, **info)` draws a small motion."""
     return small_motion
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """A tiny base of real classes."""
+    return tiny_backbone()
+
+
+@pytest.fixture(scope="module")
+def motion(backbone):
+    """A motion of it, of random numbers."""
+    return random_motion(backbone, 1, title="Wave")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import made, random_motion, settings, tiny_backbone
+from tiny import made, settings
 
 from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
 from motion_studio.settings import GenerationSettings
@@ -18,16 +18,6 @@ from motion_studio.studio.generate import (
     played,
     recipe,
 )
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    return tiny_backbone()
-
-
-@pytest.fixture(scope="module")
-def motion(backbone):
-    return random_motion(backbone, 1, title="Wave")
 
 
 def test_bare_it_is_what_the_pipeline_makes(backbone):

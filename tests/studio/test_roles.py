@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import made, random_motion, settings, tiny_backbone
+from tiny import made, random_motion, settings
 
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.operations_place import Film
@@ -18,11 +18,6 @@ from motion_studio.studio.roles import Role, shares
 from motion_studio.studio.tracks import LONGEST, Mix, Track
 
 SHAPE = (1, 4, 4, 8, 8)
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    return tiny_backbone()
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pytest
 import torch
-from tiny import made, random_motion, settings, tiny_backbone
+from tiny import made, settings
 
 from motion_studio.motion.synchronised import SharedObject
 from motion_studio.studio.generate import (
@@ -17,16 +16,6 @@ from motion_studio.studio.generate import (
     shared_by_frames,
     shared_ground,
 )
-
-
-@pytest.fixture(scope="module")
-def backbone():
-    return tiny_backbone()
-
-
-@pytest.fixture(scope="module")
-def motion(backbone):
-    return random_motion(backbone, 1, title="Wave")
 
 
 def test_frames_share_a_ground_until_its_end(backbone, motion):

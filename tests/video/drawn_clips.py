@@ -56,12 +56,12 @@ def draw(
     pattern: str = "plain",
     colour: str = "red",
     shape: str = "disc",
-    radius: float = 0.11,
+    radius: float | np.ndarray = 0.11,
     width: int = SIZE,
 ) -> Clip:
     """A clip (F, 3, 64, 64): an object on its path (in the picture) over a ground under a camera curve.
 
-    `width` shows more, or less, at both sides of the same square.
+    `width` shows more, or less, at both sides of the same square; `radius` may differ from frame to frame.
     """
     axis = (np.arange(SIZE * FINE) + 0.5) / (SIZE * FINE)
     across = 0.5 + (np.arange(width * FINE) + 0.5 - width * FINE / 2) / (SIZE * FINE)
@@ -76,7 +76,8 @@ def draw(
         if path is not None:
             to_x, to_y = np.abs(x - path[index, 0]), np.abs(y - path[index, 1])
             far = np.hypot(to_x, to_y) if shape == "disc" else np.maximum(to_x, to_y)
-            picture = np.where((far < radius)[..., None], COLOURS[colour], picture)
+            within = far < np.broadcast_to(radius, FRAMES)[index]
+            picture = np.where(within[..., None], COLOURS[colour], picture)
         frames.append(picture.reshape(SIZE, FINE, width, FINE, 3).mean((1, 3)))
     return Clip(torch.tensor(np.stack(frames), dtype=torch.float32).permute(0, 3, 1, 2).contiguous(), 8.0)
 

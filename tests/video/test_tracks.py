@@ -38,6 +38,13 @@ def test_object_of_any_colour_and_size(colour, radius):
     assert size_ratio(torch.tensor(PATHS["circle"]), path) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize(("first", "last"), [(0.06, 0.16), (0.15, 0.08), (0.11, 0.11)])
+def test_how_an_object_grows_is_seen(first, last):
+    radii = np.linspace(first, last, 16)
+    sizes = see(draw(PATHS["wave"], pattern="checks", radius=radii)).sizes
+    assert sizes.tolist() == pytest.approx(radii / radii.mean(), rel=0.04)
+
+
 @pytest.mark.parametrize(("pattern", "move"), [("clouds", "circle"), ("checks", "wave"), ("clouds", None)])
 @pytest.mark.parametrize("name", [name for name in CAMERAS if name != "none"])
 def test_camera_and_object_together(name, pattern, move):
@@ -77,6 +84,7 @@ def test_nothing_to_see():
     seen = see(Clip(torch.full((4, 3, 32, 48), 0.5), 8))
     assert seen.path.tolist() == [[0.5, pytest.approx(1 / 3)]] * 4
     assert seen.camera.abs().max() == 0
+    assert seen.sizes.tolist() == [1] * 4
     assert (seen.path_confidence, seen.camera_confidence) == (0, 0)
 
 
