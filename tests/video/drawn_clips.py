@@ -76,7 +76,7 @@ def draw(
         if path is not None:
             to_x, to_y = np.abs(x - path[index, 0]), np.abs(y - path[index, 1])
             far = np.hypot(to_x, to_y) if shape == "disc" else np.maximum(to_x, to_y)
-            within = far < np.broadcast_to(radius, FRAMES)[index]
+            within = far < np.broadcast_to(radius, len(curve))[index]
             picture = np.where(within[..., None], COLOURS[colour], picture)
         frames.append(picture.reshape(SIZE, FINE, width, FINE, 3).mean((1, 3)))
     return Clip(torch.tensor(np.stack(frames), dtype=torch.float32).permute(0, 3, 1, 2).contiguous(), 8.0)
