@@ -154,9 +154,9 @@ class GenerationSettings(Settings):
     the prompt draws the ground anew, at some cost in the camera's motion."""
     sync_until: float = 0.0
     """Share of the steps, from the first, in which all frames show one ground, moved as the motion's camera
-    moves, and one object along its path (synchronised diffusion, arXiv 2403.14370): the camera's motion
-    without its ground, a ground that holds still before a camera that does, and an object that keeps to its
-    way. Whatever moves besides the object is held or taken along."""
+    moves, and one object along its path as long as the motion plays (synchronised diffusion, arXiv
+    2403.14370): the camera's motion without its ground, a ground that holds still before a camera that does,
+    and an object that keeps to its way. Whatever moves besides the object is held or taken along."""
     looks: Literal["auto", "background", "centre", "difference", "raw"] = "auto"
     """How the source's looks are taken out of the value embedding; auto is the base model's best."""
     motion_type: Literal["camera", "object", "hybrid"] = "hybrid"

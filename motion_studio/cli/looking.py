@@ -47,6 +47,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         "report": info.report,
         "path": info.path,
         "sizes": info.sizes,
+        "turns": info.turns,
         "camera": info.camera,
         "sites": {
             name: {

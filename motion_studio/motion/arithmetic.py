@@ -40,6 +40,7 @@ from motion_studio.motion.ways import (
     blend_extent,
     blend_path,
     blend_sizes,
+    blend_turns,
     weight_curve,
 )
 
@@ -154,10 +155,8 @@ def resampled(
     for name, site in motion.sites.items():
         site = site if frames == motion.frames else through_time(site, matrix, hearing=matrix)
         sites[name] = _regridded(site, grids[name]) if name in grids else site
-    rows = {
-        what: None if curve is None else (matrix @ curve).tolist()
-        for what, curve in (("path", motion.path()), ("sizes", motion.sizes()), ("camera", motion.camera()))
-    }
+    curves = {name: getattr(motion, name)() for name in ("path", "sizes", "turns", "camera")}
+    rows = {name: None if curve is None else (matrix @ curve).tolist() for name, curve in curves.items()}
     same = all(site.grid == motion.sites[name].grid for name, site in sites.items())
     latent_size = motion.info.latent_size if same else None
     return motion.derived(sites, operation, latent_size=latent_size, **rows)
@@ -224,6 +223,7 @@ def _sum(
         path=path.tolist() if path is not None and path.isfinite().all() else None,
         extent=extent,
         sizes=_rows(blend_sizes([(m.sizes(), w) for m, w in zip(motions, weights, strict=True)])),
+        turns=_rows(blend_turns([(m.turns(), w) for m, w in zip(motions, weights, strict=True)])),
         followed=_followed(infos, weights),
         camera=_rows(blend_camera([(m.camera(), w) for m, w in zip(motions, weights, strict=True)])),
         date="",

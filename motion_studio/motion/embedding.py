@@ -115,6 +115,8 @@ class MotionInfo:
     """The object's radius, in widths, as if it were a disc; 0 where none was seen."""
     sizes: list[float] | None = None
     """How large the object is at each frame, to any scale; None where that is not known."""
+    turns: list[float] | None = None
+    """How far the object is turned at each frame (radians, clockwise), from anywhere; None as for `sizes`."""
     camera: list[list[float]] | None = None
     """The camera at each frame since frame 0: x, y (fractions of the width), log zoom, roll (radians)."""
     followed: float = 1.0
@@ -144,10 +146,10 @@ class Motion:
             raise MotionFileError(f"Sites of one motion need the same number of frames, they have {frames}.")
         for what, width in (("path", 2), ("camera", 4)):
             _check_curve(what, getattr(self.info, what), self.frames, width)
-        if self.info.sizes is not None:
-            _check_curve("size", [[size] for size in self.info.sizes], self.frames, 1)
-            if min(self.info.sizes) <= 0:
-                raise MotionFileError(f"A size is {min(self.info.sizes):g}, above 0 is allowed.")
+        for what, values in (("size", self.info.sizes), ("turn", self.info.turns)):
+            _check_curve(what, None if values is None else [[value] for value in values], self.frames, 1)
+        if self.info.sizes is not None and min(self.info.sizes) <= 0:
+            raise MotionFileError(f"A size is {min(self.info.sizes):g}, above 0 is allowed.")
 
     @property
     def frames(self) -> int:
@@ -173,6 +175,10 @@ class Motion:
     def sizes(self) -> Tensor | None:
         """How large the object is at each frame (N,), to any scale, as a tensor."""
         return None if self.info.sizes is None else torch.tensor(self.info.sizes, dtype=torch.float32)
+
+    def turns(self) -> Tensor | None:
+        """How far the object is turned at each frame (N,), radians clockwise, as a tensor."""
+        return None if self.info.turns is None else torch.tensor(self.info.turns, dtype=torch.float32)
 
     def camera(self) -> Tensor | None:
         """The camera's curve (N, 4) as a tensor."""

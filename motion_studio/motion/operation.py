@@ -90,11 +90,10 @@ class TimeOperation(Operation):
             camera = hearing @ camera
             camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
         made = self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
-        sizes, loudest = motion.sizes(), float(self.gain(len(positions)).amax().clamp(0, 1))
-        return made.replace_info(
-            sizes=None if sizes is None else (hearing @ sizes).tolist(),
-            followed=motion.info.followed * loudest,
-        )
+        loudest = float(self.gain(len(positions)).amax().clamp(0, 1))
+        curves = {"sizes": motion.sizes(), "turns": motion.turns()}
+        read = {name: None if curve is None else (hearing @ curve).tolist() for name, curve in curves.items()}
+        return made.replace_info(followed=motion.info.followed * loudest, **read)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         path = checked_path(path)

@@ -36,6 +36,11 @@ class Mirror(PlaceOperation):
             else _about_centre(1, 0, 0, -1, aspect)
         )
 
+    def apply(self, motion: Motion) -> Motion:
+        """The motion mirrored, its object turning the other way round."""
+        turns = motion.turns()
+        return super().apply(motion).replace_info(turns=None if turns is None else (-turns).tolist())
+
 
 @dataclass(frozen=True)
 class Turn(PlaceOperation):
@@ -183,10 +188,11 @@ class Film(PlaceOperation):
         sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
         path = None if path is None else self.apply_path(path, motion.aspect)
         filmed = self._derived(motion, sites, path, self.seen(motion.camera(), motion.frames))
-        sizes, closer = motion.sizes(), self.curve(motion.frames)[:, 2].exp()
+        sizes, turns, (closer, turned) = motion.sizes(), motion.turns(), self.curve(motion.frames)[:, 2:].T
         return filmed.replace_info(
             extent=motion.info.extent * max(1.0, self.zoom),
-            sizes=None if sizes is None else (closer * sizes).tolist(),
+            sizes=None if sizes is None else (closer.exp() * sizes).tolist(),
+            turns=None if turns is None else (turned + turns).tolist(),
         )
 
 

@@ -49,7 +49,8 @@ class Shared:
         seen = frames.new_zeros(len(frames), frames.shape[1] + 1, *frames.shape[2:])
         for frame, covered, places in zip(frames, cover, self.places.to(frames), strict=True):
             shown = torch.cat([frame * covered, covered])[None].expand(len(frames), -1, -1, -1)
-            seen += grid_sample(shown, places, align_corners=False)
+            # Bilinear, details blur a little more with each step.
+            seen += grid_sample(shown, places, mode="bicubic", align_corners=False)
         times = seen[:, -1:]
         return seen[:, :-1] / times.clamp(min=0.5), times > 0.5
 
@@ -104,8 +105,8 @@ class SharedObject(Shared):
     """One object of a clip, in a disc about its `path` (F, 2), NaN at frames without it.
 
     Its radius is `extent`, both in widths; it grows from frame to frame as `sizes` (F,) do and is turned by
-    `roll` (F,) radians. One whose path rests is left alone: turned or grown in its place, it would be held.
-    Raises InputError for curves of other shapes.
+    `turns` (F,), radians clockwise. One whose path rests is left alone: turned or grown in its place, it
+    would be held. Raises InputError for curves of other shapes.
     """
 
     def __init__(
@@ -113,18 +114,18 @@ class SharedObject(Shared):
         path: Tensor,
         extent: float,
         sizes: Tensor,
-        roll: Tensor,
+        turns: Tensor,
         height: int,
         width: int,
         share: float = 1.0,
     ) -> None:
-        if path.ndim != 2 or path.shape[1] != 2 or not path.shape[:1] == sizes.shape == roll.shape:
-            shapes = ", ".join(str(tuple(curve.shape)) for curve in (path, sizes, roll))
-            raise InputError(f"Path, sizes and roll have shapes {shapes}; (F, 2), (F,), (F,) are allowed.")
+        if path.ndim != 2 or path.shape[1] != 2 or not path.shape[:1] == sizes.shape == turns.shape:
+            shapes = ", ".join(str(tuple(curve.shape)) for curve in (path, sizes, turns))
+            raise InputError(f"Path, sizes and turns have shapes {shapes}; (F, 2), (F,), (F,) are allowed.")
         there = path.isfinite().all(1)
         first = int(there.int().argmax())
         still = torch.zeros_like(path)
-        turned = torch.stack([(sizes / sizes[first]).log(), roll - roll[first]], 1)
+        turned = torch.stack([(sizes / sizes[first]).log(), turns - turns[first]], 1)
         way = torch.where(there[:, None], path - path.new_tensor([0.5, 0.5 * height / width]), 0.0)
         start = carried_along(torch.cat([still, turned], 1), way[first].view(1, 2, 1, 1))[:, 0, :, 0, 0]
         spread = (way[there] - way[there].mean(0)).square().sum(1).mean().sqrt().nan_to_num()

@@ -85,12 +85,26 @@ def blend_sizes(terms: Sequence[tuple[Tensor | None, Weight]]) -> Tensor | None:
 
     None where a motion's are not known; as before at frames where nothing is heard.
     """
-    known = [(sizes, weight_curve(weight, len(sizes)).abs()) for sizes, weight in terms if sizes is not None]
+    mean = _mean([(None if sizes is None else sizes.log(), weight) for sizes, weight in terms])
+    return None if mean is None else mean.exp()
+
+
+def blend_turns(terms: Sequence[tuple[Tensor | None, Weight]]) -> Tensor | None:
+    """How far the object of a blend is turned at each frame (N,): the weighted mean of turns (N,).
+
+    None and where nothing is heard as for `blend_sizes`.
+    """
+    return _mean(terms)
+
+
+def _mean(terms: Sequence[tuple[Tensor | None, Weight]]) -> Tensor | None:
+    """The weighted mean of curves (N,), of each what differs from its own mean."""
+    known = [(curve, weight_curve(weight, len(curve)).abs()) for curve, weight in terms if curve is not None]
     if len(known) < len(terms):
         return None
     heard = sum(weight for _, weight in known)
-    mean = sum(weight * (sizes / sizes.mean()).log() for sizes, weight in known) / heard.clamp(min=1e-6)
-    return _held(mean, heard > 0).exp()
+    mean = sum(weight * (curve - curve.mean()) for curve, weight in known) / heard.clamp(min=1e-6)
+    return _held(mean, heard > 0)
 
 
 def shifts_together(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> list[Tensor]:

@@ -26,9 +26,6 @@ from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.studio.roles import Role, shares
 from motion_studio.video.clip import Clip
 
-FILMED = 0.7
-"""Share of the steps in which at least frames share the ground where a camera films it."""
-
 
 def generate(
     backbone: Backbone,
@@ -139,10 +136,11 @@ def shared_by_frames(
         if path is None or not one.info.extent or not share:
             continue
         camera, _ = _camera(shape, settings, one)
-        sizes = one.sizes()
+        sizes, turns = one.sizes(), one.turns()
         sizes = camera[:, 2].exp() if sizes is None else stretched(sizes[:, None], shape[2])[:, 0]
+        turns = camera[:, 3] if turns is None else stretched(turns[:, None], shape[2])[:, 0]
         way = stretched(path, shape[2])
-        shared.append(SharedObject(way, one.info.extent, sizes, camera[:, 3], *shape[3:], share))
+        shared.append(SharedObject(way, one.info.extent, sizes, turns, *shape[3:], share))
     ground = shared_ground(shape, settings, motion, beside)
     return shared if ground is None else [*shared, ground]
 
@@ -247,9 +245,9 @@ def denoise(
     scheduler = backbone.scheduler(settings.steps)
     # An object's motion carries its camera, too, as long as it plays; a camera's alone moves little.
     alone = {"object": settings.play_until, "camera": 1.0, "hybrid": 0.0}[settings.motion_type]
-    synced = max(settings.sync_until, alone, FILMED if settings.films else 0.0)
-    ends = settings.guide_until, settings.play_until, settings.sync_until, synced
-    guided, played, held, agreed = (round(share * len(scheduler.timesteps)) for share in ends)
+    synced, held = max(settings.sync_until, alone), min(settings.sync_until, settings.play_until)
+    ends = (settings.guide_until, settings.play_until, synced, held)
+    guided, played, agreed, held = (round(share * len(scheduler.timesteps)) for share in ends)
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)

@@ -245,7 +245,8 @@ def _info(backbone: Backbone, clip: Clip, seen: Seen, settings: InversionSetting
         # A latent frame stands where it lies between the first picture and the last.
         path=_rows(stretched(seen.path, frames)),
         extent=_extent(seen),
-        sizes=[round(size, 4) for size in stretched(seen.sizes[:, None], frames)[:, 0].tolist()],
+        sizes=_column(seen.sizes, frames),
+        turns=None if seen.turns is None else _column(seen.turns, frames),
         camera=_rows(stretched(seen.camera, frames)),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -255,6 +256,10 @@ def _extent(seen: Seen) -> float:
     """The radius, in widths, of a disc a little larger than the object; 0 where none is seen for sure."""
     area = float(seen.cover.mean()) * seen.cover.shape[1] / seen.cover.shape[2]
     return round(1.15 * math.sqrt(area / math.pi), 4) if seen.path_confidence > SHOWN else 0.0
+
+
+def _column(curve: Tensor, frames: int) -> list[float]:
+    return [row[0] for row in _rows(stretched(curve[:, None], frames))]
 
 
 def _rows(curve: Tensor) -> list[list[float]]:

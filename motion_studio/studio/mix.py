@@ -23,7 +23,14 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operation import Operation
 from motion_studio.motion.operations_place import Along, Film, Turn
 from motion_studio.motion.operations_time import Delay, Fade
-from motion_studio.motion.ways import blend_camera, blend_extent, blend_path, blend_sizes, shifts_together
+from motion_studio.motion.ways import (
+    blend_camera,
+    blend_extent,
+    blend_path,
+    blend_sizes,
+    blend_turns,
+    shifts_together,
+)
 from motion_studio.studio.roles import Role
 from motion_studio.studio.tracks import Mix, Track, naming
 
@@ -73,11 +80,14 @@ def build(mix: Mix, load: Load) -> Motion:
     path = way if way and None not in way else None
     rows = None if camera is None else camera.tolist()
     heard = [torch.tensor(track["weight"]) for track in drawn["tracks"]]
-    sizes = blend_sizes([(motion.sizes(), weight) for (motion, _), weight in zip(terms, heard, strict=True)])
+    parts = [(motion, weight) for (motion, _), weight in zip(terms, heard, strict=True)]
+    sizes = blend_sizes([(motion.sizes(), weight) for motion, weight in parts])
+    turns = blend_turns([(motion.turns(), weight) for motion, weight in parts])
     curves = {
         "path": path,
         "extent": _extent(mix, drawn, terms),
         "sizes": None if sizes is None else sizes.tolist(),
+        "turns": None if turns is None else turns.tolist(),
         "camera": rows,
     }
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, **curves)

@@ -156,7 +156,7 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return check
 
 
-FIRST = {"carry": 0.0, "extent": 0.0, "sizes": None, "followed": 1.0}
+FIRST = {"carry": 0.0, "extent": 0.0, "sizes": None, "turns": None, "followed": 1.0}
 """What the first files say nothing of."""
 FIELDS: dict[str, Callable[[Any], Any]] = {
     "base": _text,
@@ -173,6 +173,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "report": _object,
     "extent": _size,
     "sizes": lambda value: None if value is None else _list(value, _size),
+    "turns": lambda value: None if value is None else _list(value, _number),
     "followed": _share,
     "path": lambda value: _rows(value, 2),
     "camera": lambda value: _rows(value, 4),

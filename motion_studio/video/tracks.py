@@ -21,6 +21,7 @@ from motion_studio.video.camera import align, compose, warped
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.flow import flow
 from motion_studio.video.ground import find_object, segment
+from motion_studio.video.turning import turning
 
 SIDE = 96
 """Clips are reduced to this many pixels on their longer side before they are looked at."""
@@ -30,7 +31,8 @@ SIDE = 96
 class Seen:
     """What was seen in a clip: `path` (F, 2), `camera` (F, 4) and where the object is, `cover` (F, h, w).
 
-    `sizes` (F,) are how large the object is at each frame, over their mean.
+    `sizes` (F,) are how large the object is at each frame, over their mean, `turns` (F,) how far it has
+    turned since frame 0, radians clockwise; None where it is round or its turns are not seen.
 
     The confidences, in [0, 1], say whether there was anything to see: an object that stands out from the
     ground; a ground that shows its motion in both directions (0.5: in one, as stripes do; 0: plain).
@@ -40,6 +42,7 @@ class Seen:
     camera: Tensor
     cover: Tensor
     sizes: Tensor
+    turns: Tensor | None
     path_confidence: float
     camera_confidence: float
 
@@ -63,9 +66,11 @@ def see(clip: Clip) -> Seen:
     ground = 1 - np.stack([cv2.dilate(frame, np.ones((5, 5), np.uint8)) for frame in hidden])
     steps, shown = align(_brightness(frames, ground), ground)
     path, sizes = _outlines(cover)
+    turns = turning(frames, cover, path, sizes)
     return Seen(
         path=torch.from_numpy(path).float(),
         sizes=torch.from_numpy(sizes).float(),
+        turns=None if turns is None else torch.from_numpy(turns).float(),
         camera=torch.from_numpy(compose(steps)).float(),
         cover=torch.from_numpy(cover),
         path_confidence=confidence,

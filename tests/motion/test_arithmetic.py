@@ -200,14 +200,18 @@ def test_a_motion_made_weaker_is_followed_less(make_motion):
     assert then(a, a, 6).info.followed == 1  # each in its frames
 
 
-def test_sizes_go_through_time_with_the_path(make_motion):
-    sizes = [1 + 0.1 * n for n in range(12)]
-    a = make_motion(sizes=sizes)
+def test_sizes_and_turns_go_through_time_with_the_path(make_motion):
+    sizes, turns = [1 + 0.1 * n for n in range(12)], [0.2 - 0.1 * n for n in range(12)]
+    a = make_motion(sizes=sizes, turns=turns)
     assert Reverse().apply(a).info.sizes == pytest.approx(sizes[::-1])
+    assert Reverse().apply(a).info.turns == pytest.approx(turns[::-1])
     assert resampled(a, 23).info.sizes == pytest.approx([1 + 0.05 * n for n in range(23)])
-    grown = blend([(a, 1.0)]).sizes()
-    torch.testing.assert_close(grown / grown[0], torch.tensor(sizes))
-    assert blend([(a, 1.0), (make_motion(seed=1), 1.0)]).info.sizes is None
+    assert resampled(a, 23).info.turns == pytest.approx([0.2 - 0.05 * n for n in range(23)])
+    same = blend([(a, 1.0)])
+    torch.testing.assert_close(same.sizes() / same.sizes()[0], torch.tensor(sizes))
+    torch.testing.assert_close(same.turns() - same.turns()[0] + 0.2, torch.tensor(turns))
+    other = blend([(a, 1.0), (make_motion(seed=1), 1.0)]).info
+    assert other.sizes is None and other.turns is None
 
 
 def test_raw_and_centred_looks_mix_to_raw(make_motion):

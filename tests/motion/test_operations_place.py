@@ -206,11 +206,20 @@ def test_a_followed_way_takes_the_place_of_its_own(make_blob, centres, make_moti
         few.apply(make_motion())
 
 
+def test_a_mirrored_object_turns_the_other_way_round(make_motion):
+    a = make_motion(turns=[0.1 * n for n in range(12)])
+    for axis in ("x", "y"):
+        torch.testing.assert_close(Mirror(axis).apply(a).turns(), -a.turns())
+        assert Mirror(axis).apply(make_motion()).info.turns is None
+    torch.testing.assert_close(Turn(40).apply(a).turns(), a.turns())
+
+
 def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     rows = [[0.02 * n, -0.01 * n, 0.03 * n, 0.02 * n] for n in range(12)]
     film = Film(0.3, 0.2, 1.5, 40)
     sizes = [1 + 0.02 * n for n in range(12)]
-    a = make_motion(camera=rows, path=wave().tolist(), extent=0.1, sizes=sizes)
+    turns = [0.1 * n for n in range(12)]
+    a = make_motion(camera=rows, path=wave().tolist(), extent=0.1, sizes=sizes, turns=turns)
     filmed = film.apply(a)
     points = torch.randn(12, 2, 1, 1, generator=torch.Generator().manual_seed(0)) / 3
     there = carried_along(filmed.camera(), points)
@@ -222,6 +231,7 @@ def test_a_film_goes_on_from_the_cameras_own_way(make_motion):
     torch.testing.assert_close(filmed.path(), path[:, :, 0, 0] + 0.5, atol=1e-5, rtol=0)
     assert filmed.info.extent == pytest.approx(0.15)
     torch.testing.assert_close(filmed.sizes(), torch.tensor(sizes) * 1.5 ** torch.linspace(0, 1, 12))
+    torch.testing.assert_close(filmed.turns(), torch.tensor(turns) + film.curve(12)[:, 3])
     assert Film(zoom=0.5).apply(a).info.extent == pytest.approx(0.1)  # it holds the object at every frame
     torch.testing.assert_close(film.unseen_path(filmed.path()), a.path())
     torch.testing.assert_close(Film(-0.3).apply(Film(0.3).apply(a)).camera(), a.camera())

@@ -19,6 +19,7 @@ from motion_studio.motion.ways import (
     blend_extent,
     blend_path,
     blend_sizes,
+    blend_turns,
     shifts_together,
     weight_curve,
 )
@@ -174,6 +175,13 @@ def test_sizes_of_a_blend_are_their_geometric_mean():
     )
     torch.testing.assert_close(one_after_another.log2().diff()[[0, 2, 3]], torch.tensor([1.0, -1, 0]))
     assert blend_sizes([(grows, 1.0), (None, 1.0)]) is None
+
+
+def test_turns_of_a_blend_are_their_mean():
+    left, right = torch.linspace(0, -2, 5), torch.linspace(1, 5, 5)
+    torch.testing.assert_close(blend_turns([(left, 1.0), (right, 1.0)]).diff(), torch.full((4,), 0.25))
+    torch.testing.assert_close(blend_turns([(left, 0.5), (right, 0.0)]).diff(), left.diff())
+    assert blend_turns([(left, 1.0), (None, 1.0)]) is None
 
 
 def test_ways_that_add_up_take_the_steps_of_all(make_blob, centres):

@@ -160,8 +160,8 @@ def centres(clean: torch.Tensor) -> torch.Tensor:
     return torch.stack([weights.sum(1) @ x, weights.sum(2) @ y], 1)
 
 
-def held(path=WAY, extent=0.15, sizes=ONES, roll=ZEROS, share=1.0) -> SharedObject:
-    return SharedObject(path, extent, sizes, roll, HEIGHT, WIDTH, share)
+def held(path=WAY, extent=0.15, sizes=ONES, turns=ZEROS, share=1.0) -> SharedObject:
+    return SharedObject(path, extent, sizes, turns, HEIGHT, WIDTH, share)
 
 
 def test_an_object_that_goes_its_way_is_left_alone():
@@ -186,10 +186,10 @@ def test_an_object_keeps_the_sizes_and_the_turn_it_is_known_to_have():
     given = blobs(WAY, 0.09 * sizes)
     kept, levelled = held(sizes=sizes)(given), held()(given)
     assert float((kept - given).abs().max()) < 0.15 < float((levelled - given).abs().max())
-    roll = torch.linspace(0, 1.5, 5)
-    marks = torch.stack([roll.cos(), roll.sin()], 1)
+    turns = torch.linspace(0, 1.5, 5)
+    marks = torch.stack([turns.cos(), turns.sin()], 1)
     turning = blobs(WAY, 0.08 * ONES) + blobs(WAY + 0.1 * marks, 0.05 * ONES)
-    apart = [float((held(roll=way)(turning) - turning).abs().mean()) for way in (roll, ZEROS)]
+    apart = [float((held(turns=way)(turning) - turning).abs().mean()) for way in (turns, ZEROS)]
     assert apart[0] < 0.6 * apart[1]
 
 

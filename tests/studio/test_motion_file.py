@@ -184,6 +184,7 @@ HEADERS = {
     "carries too much": (lambda h: h["__metadata__"].update({"motion.carry": "1.5"}), "wrong kind"),
     "followed too far": (lambda h: h["__metadata__"].update({"motion.followed": "1.5"}), "wrong kind"),
     "too few sizes": (lambda h: h["__metadata__"].update({"motion.sizes": "[1.0]"}), "size"),
+    "too few turns": (lambda h: h["__metadata__"].update({"motion.turns": "[1.0]"}), "turn"),
     "no size at all": (lambda h: h["__metadata__"].update({"motion.sizes": json.dumps([0.0] * N)}), "size"),
     "extends below nothing": (lambda h: h["__metadata__"].update({"motion.extent": "-0.1"}), "wrong kind"),
     "not JSON": (lambda h: h["__metadata__"].update({"motion.fps": "{"}), "not valid JSON"),
@@ -201,10 +202,10 @@ HEADERS = {
 
 
 def test_a_file_from_before_noise_was_carried_carries_none(saved):
-    later = ("carry", "extent", "sizes", "followed")
+    later = ("carry", "extent", "sizes", "turns", "followed")
     rewrite(saved, lambda h: [h["__metadata__"].pop(f"motion.{name}") for name in later])
     info = read_info(saved)
-    assert (info.carry, info.extent, info.sizes, info.followed) == (0, 0, None, 1)
+    assert (info.carry, info.extent, info.sizes, info.turns, info.followed) == (0, 0, None, None, 1)
 
 
 @pytest.mark.parametrize("change,line", HEADERS.values(), ids=HEADERS)

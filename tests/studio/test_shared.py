@@ -94,15 +94,33 @@ def test_frames_share_an_object_that_moves(backbone, motion):
     assert not torch.equal(held, alone)
     assert torch.equal(made(backbone, settings(), known), made(backbone, settings(), free))
 
-    # Without sizes of its own an object is taken to grow as the ground does.
-    zoom = known.replace_info(camera=[[0.0, 0, 0.1 * n, 0] for n in range(4)])
-    grown = zoom.replace_info(sizes=[math.exp(0.1 * n) for n in range(4)])
+    # Without sizes and turns of its own an object is taken to grow and turn as the ground does.
+    moves = known.replace_info(camera=[[0.0, 0, 0.1 * n, 0.2 * n] for n in range(4)])
+    own = {"sizes": [math.exp(0.1 * n) for n in range(4)], "turns": [1 + 0.2 * n for n in range(4)]}
     pictures = [
-        shared_by_frames(shape, on, one)[0].places
-        for one in (zoom, grown, zoom.replace_info(sizes=[1.0] * 4))
+        shared_by_frames(shape, on, moves.replace_info(**changes))[0].places
+        for changes in ({}, own, {"sizes": [1.0] * 4}, {"turns": [0.0] * 4})
     ]
     assert torch.allclose(pictures[0], pictures[1], atol=1e-5)
-    assert not torch.allclose(pictures[0], pictures[2], atol=1e-2)
+    assert not any(torch.allclose(pictures[0], other, atol=1e-2) for other in pictures[2:])
+
+
+def test_an_object_is_held_only_while_the_motion_plays(backbone):
+    shape = (1, 4, 4, 8, 8)
+    way = torch.tensor([[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]])
+    object_ = SharedObject(way, 0.2, torch.ones(4), torch.zeros(4), 8, 8)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    text = backbone.encode_text(["", "a"])
+
+    def latents(**changes):
+        for _, latents, _ in denoise(backbone, {}, noise, text, settings(**changes), None, [object_]):  # noqa: B007
+            pass
+        return latents
+
+    first = latents(sync_until=0.34)
+    assert torch.equal(latents(sync_until=1.0, play_until=0.34), first)
+    assert not torch.equal(latents(sync_until=1.0), first)
+    assert not torch.equal(latents(sync_until=1.0, play_until=0.0), first)
 
 
 def test_noise_is_carried_by_a_camera_that_moves(backbone, motion):
@@ -169,7 +187,6 @@ def test_a_camera_films_what_the_motion_makes(backbone, motion):
     assert torch.allclose(seen.path(), torch.tensor([[0.3, 0.5]] * 4), atol=1e-6)
     assert seen.info.looks == backbone.default_looks  # taken out before they would move
     assert not torch.equal(made(backbone, films, known), made(backbone, rest, known))
-    assert torch.equal(made(backbone, replace(films, sync_until=0.7), known), made(backbone, films, known))
     assert not torch.equal(
         made(backbone, replace(films, sync_until=0.0), known), made(backbone, films, known)
     )

@@ -58,10 +58,12 @@ def draw(
     shape: str = "disc",
     radius: float | np.ndarray = 0.11,
     width: int = SIZE,
+    angle: float | np.ndarray = 0.0,
 ) -> Clip:
     """A clip (F, 3, 64, 64): an object on its path (in the picture) over a ground under a camera curve.
 
-    `width` shows more, or less, at both sides of the same square; `radius` may differ from frame to frame.
+    `width` shows more, or less, at both sides of the same square; `radius`, and `angle` in
+    radians clockwise, may differ from frame to frame.
     """
     axis = (np.arange(SIZE * FINE) + 0.5) / (SIZE * FINE)
     across = 0.5 + (np.arange(width * FINE) + 0.5 - width * FINE / 2) / (SIZE * FINE)
@@ -74,8 +76,11 @@ def draw(
         at_x, at_y = 0.5 + shrink * (cos * u + sin * v), 0.5 + shrink * (cos * v - sin * u)
         picture = dark + _ground(at_x, at_y, pattern)[..., None] * (light - dark)
         if path is not None:
-            to_x, to_y = np.abs(x - path[index, 0]), np.abs(y - path[index, 1])
-            far = np.hypot(to_x, to_y) if shape == "disc" else np.maximum(to_x, to_y)
+            cos, sin = (function(np.broadcast_to(angle, len(curve))[index]) for function in (np.cos, np.sin))
+            u, v = x - path[index, 0], y - path[index, 1]
+            to_x, to_y = np.abs(cos * u + sin * v), np.abs(cos * v - sin * u)
+            far = {"disc": np.hypot(to_x, to_y), "square": np.maximum(to_x, to_y)}.get(shape)
+            far = np.maximum(0.7 * to_x, 1.6 * to_y) if shape == "bar" else far
             within = far < np.broadcast_to(radius, len(curve))[index]
             picture = np.where(within[..., None], COLOURS[colour], picture)
         frames.append(picture.reshape(SIZE, FINE, width, FINE, 3).mean((1, 3)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from drawn_clips import CAMERAS, PATHS, draw
+from drawn_clips import CAMERAS, PATHS, backwards, draw
 
 from motion_studio.errors import ClipError
 from motion_studio.video.clip import Clip
@@ -43,6 +43,36 @@ def test_how_an_object_grows_is_seen(first, last):
     radii = np.linspace(first, last, 16)
     sizes = see(draw(PATHS["wave"], pattern="checks", radius=radii)).sizes
     assert sizes.tolist() == pytest.approx(radii / radii.mean(), rel=0.04)
+
+
+TURNS = {
+    "round": np.linspace(0, 2.5, 16),
+    "to and fro": 0.6 * np.sin(np.linspace(0, 5, 16)),
+    "not": np.zeros(16),
+}
+
+
+@pytest.mark.parametrize("shape", ["square", "bar"])
+@pytest.mark.parametrize("name", TURNS)
+def test_how_an_object_turns_is_seen(name, shape):
+    way, radii = TURNS[name] + 0.4, np.linspace(0.1, 0.15, 16)
+    clip = draw(PATHS["wave"], pattern="checks", shape=shape, radius=radii, angle=way)
+    assert see(clip).turns.tolist() == pytest.approx(TURNS[name], abs=0.04)
+    assert see(backwards(clip)).turns.tolist() == pytest.approx(TURNS[name][::-1] - TURNS[name][-1], abs=0.04)
+
+
+def test_turns_are_those_of_the_last_frames_that_showed_it():
+    clip = draw(PATHS["straight"], shape="bar", angle=TURNS["round"])
+    clip.frames[6:8] = draw().frames[6:8]
+    assert see(clip).turns[[5, 8, 15]].tolist() == pytest.approx(TURNS["round"][[5, 8, 15]], abs=0.05)
+    assert see(clip).turns[6:8].tolist() == see(clip).turns[[5, 5]].tolist()
+
+
+def test_what_is_round_or_takes_many_shapes_shows_no_turns():
+    assert see(draw(PATHS["wave"], pattern="checks", shape="disc")).turns is None
+    mixed = [draw(PATHS["straight"], shape=shape).frames for shape in ("square", "bar", "disc")]
+    frames = torch.stack([mixed[n % 3][n] for n in range(16)])
+    assert see(Clip(frames, 8)).turns is None
 
 
 @pytest.mark.parametrize(("pattern", "move"), [("clouds", "circle"), ("checks", "wave"), ("clouds", None)])
@@ -85,6 +115,7 @@ def test_nothing_to_see():
     assert seen.path.tolist() == [[0.5, pytest.approx(1 / 3)]] * 4
     assert seen.camera.abs().max() == 0
     assert seen.sizes.tolist() == [1] * 4
+    assert seen.turns is None
     assert (seen.path_confidence, seen.camera_confidence) == (0, 0)
 
 
