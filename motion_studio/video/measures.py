@@ -16,6 +16,8 @@ STILL = 0.004
 """Root mean square motion, in widths, below which a clip counts as still: a quarter of a pixel of 64."""
 _REACH = 0.4
 """Mean distance of the picture from its centre, in widths: a zoom or roll of 1 moves it by that."""
+_EDGE = 0.05
+"""Radius in widths at which an object's growing and turning are looked at: by .08 they count as none."""
 _STEP = 0.0015
 """Length of a step, in widths a frame, below which a point counts as still."""
 
@@ -28,6 +30,8 @@ def measure(reference: Clip, result: Clip) -> dict[str, float | list]:
     reference is still; lengths are fractions of the width. Raises ClipError for fewer than 2 frames.
 
     - path_correlation, path_size_ratio: the object's path in the picture.
+    - growth_correlation, growth_size_ratio: how the object grows and shrinks (logarithms of sizes).
+    - turn_correlation, turn_size_ratio: how it turns; 0 too where its shape does not show that.
     - camera_correlation, camera_size_ratio: the whole camera curve; camera_{dx,dy,zoom,roll}_correlation.
     - flow_cosine, flow_magnitude_ratio: optical flow, place by place.
     - motion_fidelity, motion_fidelity_mutual: steps of tracked points, see `motion_fidelity`.
@@ -42,6 +46,8 @@ def measure(reference: Clip, result: Clip) -> dict[str, float | list]:
     figures: dict[str, float | list] = {
         "path_correlation": path_correlation(a.path, b.path),
         "path_size_ratio": size_ratio(a.path, b.path),
+        **_pose("growth", a.sizes.log(), b.sizes.log()),
+        **_pose("turn", *(torch.zeros_like(one.sizes) if one.turns is None else one.turns for one in (a, b))),
         **_camera(a.camera, b.camera),
         "flow_cosine": flow_cosine(flow_a, flow_b),
         "flow_magnitude_ratio": _ratio(
@@ -157,6 +163,11 @@ def _camera(a: Tensor, b: Tensor) -> dict[str, float]:
         column = slice(index, index + 1)
         figures[f"camera_{name}_correlation"] = path_correlation(a[:, column] * reach, b[:, column] * reach)
     return figures
+
+
+def _pose(name: str, a: Tensor, b: Tensor) -> dict[str, float]:
+    a, b = (_EDGE * curve[:, None] for curve in (a, b))
+    return {f"{name}_correlation": path_correlation(a, b), f"{name}_size_ratio": size_ratio(a, b)}
 
 
 def _carried(camera: Tensor) -> Tensor:

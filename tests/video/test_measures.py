@@ -53,6 +53,20 @@ def test_size_of_the_motion_is_told():
     assert figures["flow_magnitude_ratio"] == pytest.approx(0.5, abs=0.15)
 
 
+def test_how_an_object_grows_and_turns_is_compared():
+    grows, turns = np.linspace(0.08, 0.16, 16), np.linspace(0, 2, 16)
+    reference = draw(PATHS["wave"], shape="bar", radius=grows, angle=turns)
+    result = draw(
+        PATHS["wave"], shape="square", colour="yellow", radius=np.sqrt(0.1 * grows), angle=-0.5 * turns
+    )
+    figures = measure(reference, result)
+    assert figures["growth_correlation"] > 0.97 and figures["turn_correlation"] < -0.97
+    assert figures["growth_size_ratio"] == pytest.approx(0.5, abs=0.05)
+    assert figures["turn_size_ratio"] == pytest.approx(0.5, abs=0.05)
+    round_ = measure(reference, draw(PATHS["wave"]))
+    assert [round_[f"{name}_correlation"] for name in ("growth", "turn")] == [0, 0]
+
+
 def test_reversed_clip_runs_against_itself():
     clip = draw(PATHS["straight"], CAMERAS["pan"], "clouds")
     figures = measure(clip, backwards(clip))
