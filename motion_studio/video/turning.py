@@ -34,15 +34,15 @@ def turning(frames: np.ndarray, cover: np.ndarray, path: np.ndarray, sizes: np.n
     shown = whole > 0.25 * np.median(whole)
     if not shown.any() or np.median(energy[shown] / whole[shown]) < _ODD:
         return None
+    spectra /= np.maximum(energy, 1e-9)[:, None, None]
     waves = np.arange(spectra.shape[-1])
     near = np.linspace(-_STEP, _STEP, 73)
     turns, fits, before = [], [], None
-    for now, size, there in zip(spectra, energy, shown, strict=True):
+    for now, there in zip(spectra, shown, strict=True):
         if before is None or not there:
             turns.append(turns[-1] if turns else 0.0)
-            before = now / size if there else before
+            before = now if there else before
             continue
-        now = now / max(size, 1e-9)
         angles = turns[-1] + near
         fit = ((before.conj() * now).sum(0) * np.exp(1j * waves * angles[:, None])).real.sum(1)
         fit /= np.linalg.norm(before)
