@@ -126,7 +126,7 @@ GENERATE = {
     "play_until": "Plays until",
     "play_until_info": "Share of the steps the motion plays in. After it the prompt draws alone.",
     "sync_until": "Frames agree until",
-    "sync_until_info": "Share of the steps in which frames share a background and, while the motion plays, an object.",
+    "sync_until_info": "Share of the steps in which all frames share one background and one object.",
     "carry": "Carried noise",
     "carry_info": "How much of its noise the motion's camera carries along.",
     "film": "Camera",
