@@ -212,6 +212,7 @@ def test_measure(run, run_json):
     parts = [f"{of}_{what}" for of in ("reference", "result") for what in ("path", "camera")]
     assert set(report) == {
         "path_correlation", "path_size_ratio", "flow_cosine", "flow_magnitude_ratio",
+        "growth_correlation", "growth_size_ratio", "turn_correlation", "turn_size_ratio",
         "camera_correlation", "camera_size_ratio",
         *(f"camera_{axis}_correlation" for axis in ("dx", "dy", "zoom", "roll")),
         "motion_fidelity", "motion_fidelity_mutual",
