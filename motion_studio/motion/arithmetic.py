@@ -156,7 +156,7 @@ def resampled(
         site = site if frames == motion.frames else through_time(site, matrix, hearing=matrix)
         sites[name] = _regridded(site, grids[name]) if name in grids else site
     curves = {name: getattr(motion, name)() for name in ("path", "sizes", "turns", "camera")}
-    rows = {name: None if curve is None else (matrix @ curve).tolist() for name, curve in curves.items()}
+    rows = {name: None if curve is None else matrix @ curve for name, curve in curves.items()}
     same = all(site.grid == motion.sites[name].grid for name, site in sites.items())
     latent_size = motion.info.latent_size if same else None
     return motion.derived(sites, operation, latent_size=latent_size, **rows)
@@ -207,8 +207,8 @@ def _sum(
     if len(known) == len(paths):
         path = blend_path(known)
         extent = blend_extent([(*term, info.extent) for term, info in zip(known, infos, strict=True)], path)
-    info = replace(
-        infos[0],
+    terms = list(zip(motions, weights, strict=True))
+    info = infos[0].changed(
         title=" + ".join(dict.fromkeys(info.title for info in infos if info.title)),
         notes="",
         base=next((info.base for info in infos if info.base), ""),
@@ -220,19 +220,15 @@ def _sum(
         losses=[],
         lineage=lineage,
         report={},
-        path=path.tolist() if path is not None and path.isfinite().all() else None,
+        path=path if path is not None and path.isfinite().all() else None,
         extent=extent,
-        sizes=_rows(blend_sizes([(m.sizes(), w) for m, w in zip(motions, weights, strict=True)])),
-        turns=_rows(blend_turns([(m.turns(), w) for m, w in zip(motions, weights, strict=True)])),
+        sizes=blend_sizes([(motion.sizes(), weight) for motion, weight in terms]),
+        turns=blend_turns([(motion.turns(), weight) for motion, weight in terms]),
         followed=_followed(infos, weights),
-        camera=_rows(blend_camera([(m.camera(), w) for m, w in zip(motions, weights, strict=True)])),
+        camera=blend_camera([(motion.camera(), weight) for motion, weight in terms]),
         date="",
     )
     return Motion(sites, info)
-
-
-def _rows(curve: Tensor | None) -> list | None:
-    return None if curve is None else curve.tolist()
 
 
 def _followed(infos: Sequence[MotionInfo], weights: Sequence[Tensor]) -> float:

@@ -123,6 +123,11 @@ class MotionInfo:
     """How far frames are held to the path and the camera, 0 to 1: less for a motion that was made weaker."""
     date: str = ""
 
+    def changed(self, **changes: Any) -> MotionInfo:
+        """The same with some fields changed; curves may be tensors."""
+        rows = {name: to.tolist() if isinstance(to, Tensor) else to for name, to in changes.items()}
+        return replace(self, **rows)
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -199,17 +204,17 @@ class Motion:
         return digest.hexdigest()
 
     def replace_info(self, **changes: Any) -> Motion:
-        """The same embeddings with some fields of their provenance changed."""
-        return replace(self, info=replace(self.info, **changes))
+        """The same embeddings with some fields of their provenance changed; curves may be tensors."""
+        return replace(self, info=self.info.changed(**changes))
 
     def derived(self, sites: dict[str, SiteEmbedding], operation: dict[str, Any], **changes: Any) -> Motion:
         """What `operation` (as JSON) makes of this motion: other embeddings, one more entry of lineage.
 
-        What was measured with this motion and its date do not carry over.
+        What was measured with this motion and its date do not carry over. Curves may be tensors.
         """
         entry = {"operation": operation, "parents": [self.hash()]}
         lineage = [*self.info.lineage, entry]
-        return Motion(sites, replace(self.info, **{"lineage": lineage, "report": {}, "date": "", **changes}))
+        return Motion(sites, self.info.changed(**{"lineage": lineage, "report": {}, "date": "", **changes}))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Motion:
         """The same motion with `function` applied to each tensor, such as `lambda t: t.to("cuda")`."""

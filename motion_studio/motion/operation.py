@@ -52,9 +52,7 @@ class Operation:
     def _derived(
         self, motion: Motion, sites: dict[str, SiteEmbedding], path: Tensor | None, camera: Tensor | None
     ) -> Motion:
-        curves = {"path": path, "camera": camera}
-        rows = {name: None if curve is None else curve.tolist() for name, curve in curves.items()}
-        return motion.derived(sites, self.to_json(), **rows)
+        return motion.derived(sites, self.to_json(), path=path, camera=camera)
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class TimeOperation(Operation):
         made = self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
         loudest = float(self.gain(len(positions)).amax().clamp(0, 1))
         curves = {"sizes": motion.sizes(), "turns": motion.turns()}
-        read = {name: None if curve is None else (hearing @ curve).tolist() for name, curve in curves.items()}
+        read = {name: None if curve is None else hearing @ curve for name, curve in curves.items()}
         return made.replace_info(followed=motion.info.followed * loudest, **read)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:

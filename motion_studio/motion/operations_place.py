@@ -39,7 +39,7 @@ class Mirror(PlaceOperation):
     def apply(self, motion: Motion) -> Motion:
         """The motion mirrored, its object turning the other way round."""
         turns = motion.turns()
-        return super().apply(motion).replace_info(turns=None if turns is None else (-turns).tolist())
+        return super().apply(motion).replace_info(turns=None if turns is None else -turns)
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,8 @@ class Film(PlaceOperation):
         sizes, turns, (closer, turned) = motion.sizes(), motion.turns(), self.curve(motion.frames)[:, 2:].T
         return filmed.replace_info(
             extent=motion.info.extent * max(1.0, self.zoom),
-            sizes=None if sizes is None else (closer.exp() * sizes).tolist(),
-            turns=None if turns is None else (turned + turns).tolist(),
+            sizes=None if sizes is None else closer.exp() * sizes,
+            turns=None if turns is None else turned + turns,
         )
 
 

@@ -49,7 +49,7 @@ class Shared:
         seen = frames.new_zeros(len(frames), frames.shape[1] + 1, *frames.shape[2:])
         for frame, covered, places in zip(frames, cover, self.places.to(frames), strict=True):
             shown = torch.cat([frame * covered, covered])[None].expand(len(frames), -1, -1, -1)
-            # Bilinear, details blur a little more with each step.
+            # Bicubic, as bilinear sampling would blur details a little more with each step.
             seen += grid_sample(shown, places, mode="bicubic", align_corners=False)
         times = seen[:, -1:]
         return seen[:, :-1] / times.clamp(min=0.5), times > 0.5

@@ -78,17 +78,14 @@ def build(mix: Mix, load: Load) -> Motion:
     # A sum knows its weights, but not which of its frames an operation has silenced: the tracks do.
     (way,) = drawn["blends"]
     path = way if way and None not in way else None
-    rows = None if camera is None else camera.tolist()
     heard = [torch.tensor(track["weight"]) for track in drawn["tracks"]]
     parts = [(motion, weight) for (motion, _), weight in zip(terms, heard, strict=True)]
-    sizes = blend_sizes([(motion.sizes(), weight) for motion, weight in parts])
-    turns = blend_turns([(motion.turns(), weight) for motion, weight in parts])
     curves = {
         "path": path,
         "extent": _extent(mix, drawn, terms),
-        "sizes": None if sizes is None else sizes.tolist(),
-        "turns": None if turns is None else turns.tolist(),
-        "camera": rows,
+        "sizes": blend_sizes([(motion.sizes(), weight) for motion, weight in parts]),
+        "turns": blend_turns([(motion.turns(), weight) for motion, weight in parts]),
+        "camera": camera,
     }
     return blend(terms).replace_info(settings={"mix": mix.to_json()}, **curves)
 
@@ -110,7 +107,7 @@ def cast(mix: Mix, load: Load) -> list[Role]:
             )
         motion = build(replace(mix, tracks=tracks, frames=drawn["frames"]), load)
         if not roles and len(mix.prompts) > 1:
-            motion = motion.replace_info(camera=None if camera is None else camera.tolist())
+            motion = motion.replace_info(camera=camera)
         path = None if way is None else torch.tensor([point or [math.nan] * 2 for point in way])
         roles.append(Role(words, motion, path))
     return roles

@@ -17,7 +17,7 @@ STILL = 0.004
 _REACH = 0.4
 """Mean distance of the picture from its centre, in widths: a zoom or roll of 1 moves it by that."""
 _EDGE = 0.05
-"""Radius in widths at which an object's growing and turning are looked at: by .08 they count as none."""
+"""Radius, in widths, at which growing and turning count as shifts: still below a spread of .08."""
 _STEP = 0.0015
 """Length of a step, in widths a frame, below which a point counts as still."""
 
