@@ -25,34 +25,42 @@ class Shared:
     Which way a thing goes must be settled in all frames at once. Averaging the clean latents predicted for
     all frames, where the curve puts the same piece of it, settles it, whatever is drawn there (synchronised
     diffusion, Kim et al., arXiv 2403.14370: its instances are frames here, its canonical space the plane of
-    the frame in which the curve is 0). `share`, 0 to 1, is how far the frames give way.
+    the frame in which the curve is 0). `share`, 0 to 1, is how far the frames give way. Only places `within`
+    (F, h, w) can show it, all where None.
     """
 
-    def __init__(self, curve: Tensor, height: int, width: int, share: float) -> None:
+    def __init__(
+        self, curve: Tensor, height: int, width: int, share: float, within: Tensor | None = None
+    ) -> None:
         self.share = share
+        self.within = torch.ones(len(curve), height, width, dtype=torch.bool) if within is None else within
         places = carried_along(curve, carried_back(curve, height, width))
-        self.places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
+        places = torch.stack([2 * places[:, :, 0], 2 * places[:, :, 1] * width / height], -1)
+        self.places = places[:, self.within]  # (F, M, 2)
 
     def __call__(self, clean: Tensor) -> Tensor:
         """The clean latents (1, C, F, h, w) with what they share in every frame."""
         frames = clean[0].transpose(0, 1)
         cover = self.cover(frames)
         mean, known = self._mean(frames, cover)
-        return torch.lerp(frames, mean, self.share * cover * known).transpose(0, 1)[None]
+        shared, within = frames.movedim(1, -1).clone(), self.within.to(frames.device)
+        gives = self.share * cover.movedim(1, -1)[within] * known
+        shared[within] = torch.lerp(shared[within], mean, gives)
+        return shared.movedim(-1, 0)[None]
 
     def cover(self, frames: Tensor) -> Tensor:
         """How far each place of the frames (F, C, h, w) shows it, (F, 1, h, w), 0 to 1."""
         raise NotImplementedError
 
     def _mean(self, frames: Tensor, cover: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean (F, C, h, w) of the frames under their covers, as each sees it, and where it is known."""
-        seen = frames.new_zeros(len(frames), frames.shape[1] + 1, *frames.shape[2:])
+        """The mean (M, C) of the frames under their covers, at the places within, and where it is known."""
+        seen = frames.new_zeros(frames.shape[1] + 1, self.places.shape[1])
         for frame, covered, places in zip(frames, cover, self.places.to(frames), strict=True):
-            shown = torch.cat([frame * covered, covered])[None].expand(len(frames), -1, -1, -1)
+            shown = torch.cat([frame * covered, covered])[None]
             # Bicubic, as bilinear sampling would blur details a little more with each step.
-            seen += grid_sample(shown, places, mode="bicubic", align_corners=False)
-        times = seen[:, -1:]
-        return seen[:, :-1] / times.clamp(min=0.5), times > 0.5
+            seen += grid_sample(shown, places[None, None], mode="bicubic", align_corners=False)[0, :, 0]
+        times = seen[-1:].T
+        return seen[:-1].T / times.clamp(min=0.5), times > 0.5
 
 
 class SharedGround(Shared):
@@ -95,6 +103,7 @@ class SharedGround(Shared):
         weights = torch.ones_like(frames[:, :1])
         for _ in range(2):
             ground, _ = self._mean(frames, weights)
+            ground = ground.view(len(frames), *frames.shape[2:], -1).movedim(-1, 1)
             off = (frames - ground).square().sum(1, keepdim=True)
             scale = UNLIKE**2 * off.median().clamp(min=torch.finfo(off.dtype).tiny)
             weights = 1 / (1 + (off / scale).square())
@@ -130,8 +139,8 @@ class SharedObject(Shared):
         start = carried_along(torch.cat([still, turned], 1), way[first].view(1, 2, 1, 1))[:, 0, :, 0, 0]
         spread = (way[there] - way[there].mean(0)).square().sum(1).mean().sqrt().nan_to_num()
         share *= min(1.0, float(spread) / GOING)
-        super().__init__(torch.cat([way - start, turned], 1), height, width, share)
         self.disc = discs([(path, extent)], (height, width), times=ROOM)[0]
+        super().__init__(torch.cat([way - start, turned], 1), height, width, share, self.disc > 0)
 
     def cover(self, frames: Tensor) -> Tensor:
         return self.disc[:, None].to(frames)
