@@ -164,9 +164,10 @@ class GenerationSettings(Settings):
     that frames share (`sync_until`) rests with object, and is shared as long as the motion plays; with camera
     it is shared to the end, and what is unlike it goes its own way."""
     carry: float = 1.0
-    """Factor on the share of the starting noise that the motion's camera carries along, so that the ground
-    made of it goes the same way (as arXiv 2504.03072 and 2501.08331 carry noise along a flow). The motion
-    says the share, as it was learnt for; one whose camera rests carries none."""
+    """Factor on the share of the starting noise that goes along with the motion's camera, and with the object
+    that frames share (`sync_until`), so that what is made of it does, too (as arXiv 2504.03072 and 2501.08331
+    carry noise along a flow). The motion says the camera's share, as it was learnt for; one whose camera
+    rests carries none."""
     pan: float = 0.0
     """How far a camera goes to the right while it films what the motion makes, in fractions of the width."""
     tilt: float = 0.0

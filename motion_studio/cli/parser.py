@@ -148,7 +148,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--carry",
         type=float,
         metavar="X",
-        help="factor on the share of the noise that the motion's camera carries along",
+        help="factor on the share of the noise that goes along with the motion's camera and object",
     )
     films = {
         "--pan": "a camera films it that goes so far to the right, in fractions of the width",

@@ -9,14 +9,20 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import carried_along, carried_back, moving
+from motion_studio.motion.carried import carried_along, carried_back, carried_noise, moving
 from motion_studio.motion.regions import ROOM, Object, discs
 
 UNLIKE = 2.5
 """So many times as far from the shared ground as the median place is what half counts as no ground."""
 
 GOING = 0.025
-"""Spread of an object's path, in widths, from which on it is held to it."""
+"""Spread of an object's path and of its rim, in widths, from which on it is held to them."""
+
+ALONG = 0.6
+"""How much of the noise in its disc goes along with an object that turns."""
+
+TURNING = 0.3
+"""Spread of an object's turns, in radians, from which on that much does."""
 
 
 class Shared:
@@ -114,8 +120,8 @@ class SharedObject(Shared):
     """One object of a clip, in a disc about its `path` (F, 2), NaN at frames without it.
 
     Its radius is `extent`, both in widths; it grows from frame to frame as `sizes` (F,) do and is turned by
-    `turns` (F,), radians clockwise. One whose path rests is left alone: turned or grown in its place, it
-    would be held. Raises InputError for curves of other shapes.
+    `turns` (F,), radians clockwise. One that rests in all of these is left alone: what it does in its place,
+    where that is not known, would be held. Raises InputError for curves of other shapes.
     """
 
     def __init__(
@@ -137,10 +143,25 @@ class SharedObject(Shared):
         turned = torch.stack([(sizes / sizes[first]).log(), turns - turns[first]], 1)
         way = torch.where(there[:, None], path - path.new_tensor([0.5, 0.5 * height / width]), 0.0)
         start = carried_along(torch.cat([still, turned], 1), way[first].view(1, 2, 1, 1))[:, 0, :, 0, 0]
-        spread = (way[there] - way[there].mean(0)).square().sum(1).mean().sqrt().nan_to_num()
+        goes = torch.cat([way, extent * turned], 1)[there]
+        spread = (goes - goes.mean(0)).square().sum(1).mean().sqrt().nan_to_num()
         share *= min(1.0, float(spread) / GOING)
         self.disc = discs([(path, extent)], (height, width), times=ROOM)[0]
-        super().__init__(torch.cat([way - start, turned], 1), height, width, share, self.disc > 0)
+        self.curve = torch.cat([way - start, turned], 1)
+        super().__init__(self.curve, height, width, share, self.disc > 0)
 
     def cover(self, frames: Tensor) -> Tensor:
         return self.disc[:, None].to(frames)
+
+    def carried(self, noise: Tensor, generator: torch.Generator, share: float = 1.0) -> Tensor:
+        """The noise (1, C, F, h, w), in the disc a `share` of it carried by the object as far as that turns.
+
+        Which way round a thing is drawn, the first steps settle by the noise, in each frame for itself: turns
+        come over where that turns along.
+        """
+        turning = min(1.0, float(self.curve[:, 3].std(correction=0)) / TURNING)
+        if not (share := ALONG * share * turning * self.share):
+            return noise
+        along = share * self.disc
+        own = carried_noise(tuple(noise.shape), self.curve, generator)
+        return (1 - along).sqrt() * noise + along.sqrt() * own

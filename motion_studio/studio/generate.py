@@ -56,7 +56,8 @@ def generate(
     beside = [role.filmed(settings, filmed(backbone, settings, role.motion)) for role in beside]
     processors = played(backbone, settings, motion) if motion is not None else {}
     shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
-    latents = first_noise(shape, settings, motion).to(backbone.device)
+    shared = shared_by_frames(shape, settings, motion, beside)
+    latents = first_noise(shape, settings, motion, shared).to(backbone.device)
     if settings.noise_prior > 0:
         if reference_latents is None:
             raise InputError("a noise prior needs the motion's reference clip; none was given")
@@ -73,7 +74,6 @@ def generate(
         for role, share in zip(beside, shares(beside, motion, shape), strict=True)
     ]
     yield Progress(0, settings.steps, "Making the clip")
-    shared = shared_by_frames(shape, settings, motion, beside)
     path = denoise(backbone, processors, latents, text, settings, cancel, shared, drawn)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")
@@ -103,17 +103,26 @@ def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
     return film.apply(motion)
 
 
-def first_noise(shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None) -> Tensor:
+def first_noise(
+    shape: tuple[int, ...],
+    settings: GenerationSettings,
+    motion: Motion | None,
+    shared: Sequence[Shared] = (),
+) -> Tensor:
     """The noise (1, C, N, h, w) that a clip is made of, carried along by the motion's camera as is wanted.
 
-    A motion played at less than its whole strength carries as much less, one turned against itself none.
+    A motion played at less than its whole strength carries as much less, one turned against itself none. In
+    the discs of objects that frames share, it goes along with them.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(shape, generator=generator)
     camera, followed = _camera(shape, settings, motion)
-    if motion is None or not (share := followed * moving(camera) * settings.carry * motion.info.carry):
-        return noise
-    return mix_prior(carried_noise(shape, camera, generator), noise, share)
+    if motion is not None and (share := followed * moving(camera) * settings.carry * motion.info.carry):
+        noise = mix_prior(carried_noise(shape, camera, generator), noise, share)
+    for one in shared if settings.carry else ():
+        if isinstance(one, SharedObject):
+            noise = one.carried(noise, generator, settings.carry)
+    return noise
 
 
 def shared_by_frames(

@@ -128,7 +128,7 @@ GENERATE = {
     "sync_until": "Frames agree until",
     "sync_until_info": "Share of the steps in which all frames share one background and one object.",
     "carry": "Carried noise",
-    "carry_info": "How much of its noise the motion's camera carries along.",
+    "carry_info": "How much of the noise goes along with the motion's camera and object.",
     "film": "Camera",
     "pan": "Pan",
     "pan_info": "Widths to the right.",

@@ -208,6 +208,34 @@ def test_an_object_that_rests_is_left_alone():
     assert 0 < held(a_little).share < 1
 
 
+def test_an_object_that_turns_or_grows_in_its_place_is_held_to_that():
+    still, turns = torch.tensor([[0.5, 0.375]]).expand(5, 2), torch.linspace(0, 1.5, 5)
+    assert held(still, turns=turns).share == held(still, sizes=turns.exp()).share == 1
+    marks = torch.stack([turns.cos(), turns.sin()], 1)
+    turning = blobs(still, 0.08 * ONES) + blobs(still + 0.1 * marks, 0.05 * ONES)
+    apart = [float((held(still, turns=way)(turning) - turning).abs().mean()) for way in (turns, -turns)]
+    assert 0 < apart[0] < 0.6 * apart[1]
+
+
+def test_noise_goes_along_with_an_object_that_turns():
+    noise, turns = scattered(), torch.linspace(0, 1.5, 5)
+    draw = lambda: torch.Generator().manual_seed(1)  # noqa: E731
+    assert torch.equal(held().carried(noise, draw()), noise)
+    for off in (0.0, 1.0):  # as little as is asked for, or as the object is held
+        assert torch.equal(held(turns=turns, share=1 - off).carried(noise, draw(), off), noise)
+    object_ = held(turns=turns)
+    along = object_.carried(noise, draw())
+    inside = object_.disc[None, None].expand_as(noise) > 0.99
+    assert torch.equal(along[:, :, object_.disc == 0], noise[:, :, object_.disc == 0])
+    assert not torch.isclose(along[inside], noise[inside]).any()
+    assert torch.equal(along, object_.carried(noise, draw()))
+    little = held(turns=0.1 * turns).carried(noise, draw())
+    assert 0 < float((little - noise).abs().mean()) < float((along - noise).abs().mean())
+    many = torch.randn(1, 64, 5, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(2))
+    own = object_.carried(many, draw())[:, :, object_.disc > 0.99]
+    assert 0.95 < float(own.std()) < 1.05
+
+
 def test_frames_without_an_object_neither_show_it_nor_give_any():
     gone = WAY.clone()
     gone[0] = gone[3] = torch.nan

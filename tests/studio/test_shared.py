@@ -105,6 +105,27 @@ def test_frames_share_an_object_that_moves(backbone, motion):
     assert not any(torch.allclose(pictures[0], other, atol=1e-2) for other in pictures[2:])
 
 
+def test_noise_goes_along_with_an_object_that_turns(backbone, motion):
+    shape, on = (1, 4, 4, 8, 8), settings(sync_until=1.0)
+    way = {"path": [[0.5, 0.5]] * 4, "extent": 0.2, "camera": [[0.0] * 4] * 4}
+    turns = motion.replace_info(**way, turns=[0.0, 0.5, 1.0, 1.5])
+    fresh = first_noise(shape, on, None)
+    for given, one in (
+        (settings(), turns),
+        (replace(on, carry=0.0), turns),
+        (replace(on, motion_type="camera"), turns),
+        (replace(on, strength=0.0), turns),
+        (on, motion.replace_info(**way, turns=[1.0] * 4)),
+        (on, motion.replace_info(**way)),
+    ):
+        assert torch.equal(first_noise(shape, given, one, shared_by_frames(shape, given, one)), fresh)
+    along = first_noise(shape, on, turns, shared_by_frames(shape, on, turns))
+    assert not torch.equal(along, fresh)
+    assert torch.equal(along[..., 0, 0], fresh[..., 0, 0])
+    assert torch.equal(made(backbone, on, turns), made(backbone, on, turns))
+    assert not torch.equal(made(backbone, on, turns), made(backbone, replace(on, carry=0.0), turns))
+
+
 def test_an_object_is_held_only_while_the_motion_plays(backbone):
     shape = (1, 4, 4, 8, 8)
     way = torch.tensor([[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]])
