@@ -12,23 +12,17 @@ from motion_studio.motion.background import disc, distance
 UNSEEN = 0.2
 """Radius, in widths, of the disc left to an object whose size is not known, as of a mix of motions."""
 ROOM = 1.3
-"""How many times as wide as the object its own disc is: another one may be drawn larger."""
+"""How many times as wide as the object its disc is: another one may be drawn larger, and beside its path."""
 FAR = 1e3
 
 Object = tuple[Tensor, float]
 """The path (N, 2) of an object, NaN at frames without it, and its radius (0: not known), both in widths."""
 
 
-def discs(objects: Sequence[Object], grid: tuple[int, int], room: float = 0.0, times: float = 1.0) -> Tensor:
-    """How much of each place lies in each object's disc, (K, N, h, w), 0 to 1.
-
-    The disc is `times` as wide as the object, and by `room`, in widths, wider.
-    """
+def discs(objects: Sequence[Object], grid: tuple[int, int]) -> Tensor:
+    """How much of each place lies in each object's disc, (K, N, h, w), 0 to 1."""
     return torch.stack(
-        [
-            disc(path.nan_to_num(FAR), times * radius + room if radius else UNSEEN, grid)
-            for path, radius in objects
-        ]
+        [disc(path.nan_to_num(FAR), ROOM * radius or UNSEEN, grid) for path, radius in objects]
     )
 
 
@@ -41,4 +35,4 @@ def regions(objects: Sequence[Object], grid: tuple[int, int]) -> Tensor:
     """
     outside = [distance(path.nan_to_num(FAR), grid) - (radius or UNSEEN) for path, radius in objects]
     nearness = (-grid[1] * torch.stack(outside)).softmax(0)
-    return nearness * discs(objects, grid, times=ROOM).amax(0)
+    return nearness * discs(objects, grid).amax(0)

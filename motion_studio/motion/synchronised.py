@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import carried_along, carried_back, carried_noise, moving
-from motion_studio.motion.regions import ROOM, Object, discs
+from motion_studio.motion.carried import carried_along, carried_back, carried_noise
+from motion_studio.motion.regions import Object, discs
 
 UNLIKE = 2.5
 """So many times as far from the shared ground as the median place is what half counts as no ground."""
@@ -72,11 +72,10 @@ class Shared:
 class SharedGround(Shared):
     """The one ground of a clip, moved as a camera's curve (F, 4) says: a model holds grounds still.
 
-    A disc of radius `extent` about the object's `path` (F, 2), both in widths, is left as it is, and before a
-    camera at rest up to a latent cell more: objects are drawn a little beside their path, and one that moves
-    little would be held. Where the path is not known (None), what is unlike the ground is left as it is, by a
-    robust mean (Huber's M-estimator, two rounds of weights). So is what lies in the discs of the objects
-    `beside`. Raises InputError for curves of other shapes.
+    The disc of an object of radius `extent` about its `path` (F, 2), both in widths, is left as it is. Where
+    the path is not known (None), what is unlike the ground is left as it is, by a robust mean (Huber's
+    M-estimator, two rounds of weights). So is what lies in the discs of the objects `beside`. Raises
+    InputError for curves of other shapes.
     """
 
     def __init__(
@@ -93,12 +92,11 @@ class SharedGround(Shared):
             shapes = f"{tuple(camera.shape)} and {None if path is None else tuple(path.shape)}"
             raise InputError(f"The camera and the path have shapes {shapes}; (F, 4) and (F, 2) are allowed.")
         super().__init__(camera, height, width, share)
-        room = (1 - moving(camera)) / width
         self.bare = self.free = None
         if path is not None:
-            self.bare = 1 - discs([(path, extent)], (height, width), room)[0]
+            self.bare = 1 - discs([(path, extent)], (height, width))[0]
         if beside:
-            self.free = (1 - discs(beside, (height, width), room)).prod(0)
+            self.free = (1 - discs(beside, (height, width))).prod(0)
 
     def cover(self, frames: Tensor) -> Tensor:
         bare = self._alike(frames) if self.bare is None else self.bare[:, None].to(frames)
@@ -146,7 +144,7 @@ class SharedObject(Shared):
         goes = torch.cat([way, extent * turned], 1)[there]
         spread = (goes - goes.mean(0)).square().sum(1).mean().sqrt().nan_to_num()
         share *= min(1.0, float(spread) / GOING)
-        self.disc = discs([(path, extent)], (height, width), times=ROOM)[0]
+        self.disc = discs([(path, extent)], (height, width))[0]
         self.curve = torch.cat([way - start, turned], 1)
         super().__init__(self.curve, height, width, share, self.disc > 0)
 

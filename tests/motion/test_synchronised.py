@@ -8,6 +8,7 @@ import torch
 from motion_studio.errors import InputError
 from motion_studio.motion.background import disc
 from motion_studio.motion.carried import carried_along, carried_back
+from motion_studio.motion.regions import ROOM
 from motion_studio.motion.synchronised import SharedGround, SharedObject
 
 HEIGHT, WIDTH = 12, 16
@@ -94,17 +95,15 @@ def test_the_object_stays_its_frames_own():
     # An object whose size nobody knows is left room too.
     assert torch.equal(
         SharedGround(camera(), path, 0.0, HEIGHT, WIDTH).bare,
-        SharedGround(camera(), path, 0.2 - 1 / WIDTH, HEIGHT, WIDTH).bare,
+        SharedGround(camera(), path, 0.2 / ROOM, HEIGHT, WIDTH).bare,
     )
 
 
-def test_there_is_room_about_the_object_as_far_as_the_camera_rests():
+def test_there_is_room_about_the_object():
     path = torch.stack([torch.linspace(0.2, 0.8, 5), torch.full((5,), 0.4)], 1)
-    still, pan = camera(), camera()
-    pan[:, 0] = torch.linspace(0, 0.5, 5)
-    for curve, room in ((still, 1 / WIDTH), (pan, 0.0)):
-        bare = 1 - disc(path, 0.15 + room, (HEIGHT, WIDTH))
-        assert torch.allclose(SharedGround(curve, path, 0.15, HEIGHT, WIDTH).bare, bare)
+    ground = SharedGround(camera(dx=0.5), path, 0.15, HEIGHT, WIDTH)
+    assert torch.allclose(ground.bare, 1 - disc(path, ROOM * 0.15, (HEIGHT, WIDTH)))
+    assert torch.allclose(ground.bare, 1 - held(path).disc)  # it ends where the object begins
 
 
 @pytest.mark.parametrize("curve", [camera(), *MOVES])
