@@ -25,8 +25,9 @@ from motion_studio.motion.looks import recast, shuffle_looks, without_looks
 from motion_studio.motion.losses import loss_named
 from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
+from motion_studio.studio.along import first_noise, shared_by_frames
+from motion_studio.studio.denoise import check, denoise
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
-from motion_studio.studio.generate import check, denoise, first_noise, shared_by_frames
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.tracks import Seen, see
 

@@ -12,8 +12,9 @@ from motion_studio.backbones.registry import BASES, load
 from motion_studio.errors import SettingsError
 from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.settings import GenerationSettings, InversionSettings
+from motion_studio.studio.denoise import denoise
 from motion_studio.studio.events import Done
-from motion_studio.studio.generate import denoise, generate
+from motion_studio.studio.generate import generate
 from motion_studio.studio.invert import invert
 from motion_studio.video.clip import Clip
 

@@ -29,7 +29,7 @@ from motion_studio.backbones.registry import BASES, FAMILIES, SD15, ZEROSCOPE, f
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.cli.main import main
 from motion_studio.errors import InputError, SettingsError
-from motion_studio.studio.generate import denoise
+from motion_studio.studio.denoise import denoise
 
 
 @pytest.fixture

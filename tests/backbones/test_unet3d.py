@@ -9,7 +9,7 @@ from tiny import tiny_unet3d, tiny_unet3d_pipeline
 from motion_studio.backbones.injection import injected
 from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.settings import GenerationSettings
-from motion_studio.studio.generate import denoise
+from motion_studio.studio.denoise import denoise
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,10 @@ from motion_studio.motion.noise import Flow
 from motion_studio.motion.operations_time import Reverse
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio import invert as module
+from motion_studio.studio.along import shared_ground
+from motion_studio.studio.denoise import denoise
 from motion_studio.studio.events import Done, LossPoint, Preview
-from motion_studio.studio.generate import _inverted, denoise, generate, shared_ground
+from motion_studio.studio.generate import _inverted, generate
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import read_motion, write_motion
 from motion_studio.video.clip import Clip

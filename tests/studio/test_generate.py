@@ -10,14 +10,9 @@ from tiny import made, settings
 
 from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
 from motion_studio.settings import GenerationSettings
+from motion_studio.studio.denoise import denoise
 from motion_studio.studio.events import Preview, Progress
-from motion_studio.studio.generate import (
-    _inverted,
-    denoise,
-    generate,
-    played,
-    recipe,
-)
+from motion_studio.studio.generate import _inverted, generate, played, recipe
 
 
 def test_bare_it_is_what_the_pipeline_makes(backbone):

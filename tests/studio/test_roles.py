@@ -11,7 +11,8 @@ from tiny import made, random_motion, settings
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.regions import regions
-from motion_studio.studio.generate import Drawn, denoise, shared_ground
+from motion_studio.studio.along import shared_ground
+from motion_studio.studio.denoise import Drawn, denoise
 from motion_studio.studio.mix import build, cast, preview_paths
 from motion_studio.studio.render import Recipe, render
 from motion_studio.studio.roles import Role, shares

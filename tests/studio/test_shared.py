@@ -9,13 +9,9 @@ import torch
 from tiny import made, settings
 
 from motion_studio.motion.synchronised import SharedObject
-from motion_studio.studio.generate import (
-    denoise,
-    filmed,
-    first_noise,
-    shared_by_frames,
-    shared_ground,
-)
+from motion_studio.studio.along import first_noise, shared_by_frames, shared_ground
+from motion_studio.studio.denoise import denoise
+from motion_studio.studio.generate import filmed
 
 
 def test_frames_share_a_ground_until_its_end(backbone, motion):
