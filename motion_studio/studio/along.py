@@ -11,60 +11,53 @@ from motion_studio.motion.carried import carried_noise, moving
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.noise import mix_prior
-from motion_studio.motion.synchronised import Shared, SharedGround, SharedObject
+from motion_studio.motion.synchronised import SharedGround, SharedObject
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.roles import Role
+
+LED = 0.8
+"""How much of what a motion adds is played where frames share its object: that keeps to its way by itself."""
 
 
 def first_noise(
     shape: tuple[int, ...],
     settings: GenerationSettings,
     motion: Motion | None,
-    shared: Sequence[Shared] = (),
+    objects: Sequence[SharedObject] = (),
 ) -> Tensor:
     """The noise (1, C, N, h, w) that a clip is made of, carried along by the motion's camera as is wanted.
 
     A motion played at less than its whole strength carries as much less, one turned against itself none. In
-    the discs of objects that frames share, it goes along with them.
+    the discs of `objects` that frames share, it goes along with them.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(shape, generator=generator)
     camera, followed = _camera(shape, settings, motion)
     if motion is not None and (share := followed * moving(camera) * settings.carry * motion.info.carry):
         noise = mix_prior(carried_noise(shape, camera, generator), noise, share)
-    for one in shared if settings.carry else ():
-        if isinstance(one, SharedObject):
-            noise = one.carried(noise, generator, settings.carry)
+    for one in objects:
+        noise = one.carried(noise, generator, settings.carry)
     return noise
 
 
-def shared_by_frames(
-    shape: tuple[int, ...],
-    settings: GenerationSettings,
-    motion: Motion | None,
-    beside: Sequence[Role] = (),
-) -> list[Shared]:
-    """What the frames of latents of that shape have in common (`sync_until`): the objects, and the ground.
+def shared_object(
+    shape: tuple[int, ...], settings: GenerationSettings, motion: Motion | None, path: Tensor | None
+) -> SharedObject | None:
+    """The motion's object on its path (F, 2), which frames of latents of that shape share (`sync_until`).
 
-    With the camera's part alone no object is held to its path.
+    None where the motion does not tell it, and with the camera's part alone: no object is held to its path.
     """
-    if not settings.sync_until:
-        return []
-    objects = [] if motion is None or settings.motion_type == "camera" else [(motion, motion.path())]
-    objects += [(role.motion, role.path) for role in beside]
-    shared: list[Shared] = []
-    for one, path in objects:
-        share = _followed(settings, one)
-        if path is None or not one.info.extent or not share:
-            continue
-        camera, _ = _camera(shape, settings, one)
-        sizes, turns = one.sizes(), one.turns()
-        sizes = camera[:, 2].exp() if sizes is None else stretched(sizes[:, None], shape[2])[:, 0]
-        turns = camera[:, 3] if turns is None else stretched(turns[:, None], shape[2])[:, 0]
-        way = stretched(path, shape[2])
-        shared.append(SharedObject(way, one.info.extent, sizes, turns, *shape[3:], share))
-    ground = shared_ground(shape, settings, motion, beside)
-    return shared if ground is None else [*shared, ground]
+    if motion is None or not settings.sync_until or settings.motion_type == "camera":
+        return None
+    share = _followed(settings, motion)
+    if path is None or not motion.info.extent or not share:
+        return None
+    camera, _ = _camera(shape, settings, motion)
+    sizes, turns = motion.sizes(), motion.turns()
+    sizes = camera[:, 2].exp() if sizes is None else stretched(sizes[:, None], shape[2])[:, 0]
+    turns = camera[:, 3] if turns is None else stretched(turns[:, None], shape[2])[:, 0]
+    way = stretched(path, shape[2])
+    return SharedObject(way, motion.info.extent, sizes, turns, *shape[3:], share)
 
 
 def shared_ground(

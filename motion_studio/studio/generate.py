@@ -18,8 +18,9 @@ from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_place import Film
 from motion_studio.motion.operations_time import Strength
+from motion_studio.motion.synchronised import SharedObject
 from motion_studio.settings import FILM, GenerationSettings
-from motion_studio.studio.along import first_noise, shared_by_frames
+from motion_studio.studio.along import LED, first_noise, shared_ground, shared_object
 from motion_studio.studio.denoise import Drawn, check, denoise
 from motion_studio.studio.events import Done, Event, Preview, Progress
 from motion_studio.studio.roles import Role, shares
@@ -53,10 +54,11 @@ def generate(
         )
     motion = filmed(backbone, settings, motion)
     beside = [role.filmed(settings, filmed(backbone, settings, role.motion)) for role in beside]
-    processors = played(backbone, settings, motion) if motion is not None else {}
     shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
-    shared = shared_by_frames(shape, settings, motion, beside)
-    latents = first_noise(shape, settings, motion, shared).to(backbone.device)
+    own = shared_object(shape, settings, motion, None if motion is None else motion.path())
+    others = [shared_object(shape, settings, role.motion, role.path) for role in beside]
+    objects = [thing for thing in (own, *others) if thing is not None]
+    latents = first_noise(shape, settings, motion, objects).to(backbone.device)
     if settings.noise_prior > 0:
         if reference_latents is None:
             raise InputError("a noise prior needs the motion's reference clip; none was given")
@@ -64,14 +66,17 @@ def generate(
         latents = mix_prior(inverted, latents, settings.noise_prior)
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
+    processors = played(backbone, settings, motion, own) if motion is not None else {}
     drawn = [
         Drawn(
-            played(backbone, settings, role.motion),
+            played(backbone, settings, role.motion, thing),
             backbone.encode_text([settings.negative_prompt, role.prompt]),
             share.to(backbone.device),
         )
-        for role, share in zip(beside, shares(beside, motion, shape), strict=True)
+        for role, thing, share in zip(beside, others, shares(beside, motion, shape), strict=True)
     ]
+    ground = shared_ground(shape, settings, motion, beside)
+    shared = objects if ground is None else [*objects, ground]
     yield Progress(0, settings.steps, "Making the clip")
     path = denoise(backbone, processors, latents, text, settings, cancel, shared, drawn)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
@@ -102,10 +107,13 @@ def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
     return film.apply(motion)
 
 
-def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> Processors:
+def played(
+    backbone: Backbone, settings: GenerationSettings, motion: Motion, held: SharedObject | None = None
+) -> Processors:
     """The motion as the settings want it: looks taken out, strength, type, length; ready for `playing`.
 
-    Raises IncompatibleMotion for a motion of another base.
+    An object that is `held` to its way needs less of it (`LED`). Raises IncompatibleMotion for a motion of
+    another base.
     """
     motion = without_looks(motion, _looks(backbone, settings))
     if settings.motion_type == "camera":
@@ -115,8 +123,9 @@ def played(backbone: Backbone, settings: GenerationSettings, motion: Motion) -> 
         }
         # In version 1 queries and keys share their embedding with the values, which is no camera's.
         motion = replace(motion, sites=bare).replace_info(version="v2")
-    if settings.strength != 1:
-        motion = Strength(settings.strength).apply(motion)
+    strength = settings.strength * (1 - (1 - LED) * (held.share if held else 0.0))
+    if strength != 1:
+        motion = Strength(strength).apply(motion)
     return backbone.processors(motion, settings.frames or backbone.frames)
 
 

@@ -21,13 +21,13 @@ from motion_studio.errors import SettingsError
 from motion_studio.motion.carried import CarriedNoise, moving
 from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
-from motion_studio.motion.looks import recast, shuffle_looks, without_looks
+from motion_studio.motion.looks import recast, shuffle_looks
 from motion_studio.motion.losses import loss_named
 from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
-from motion_studio.studio.along import first_noise, shared_by_frames
-from motion_studio.studio.denoise import check, denoise
+from motion_studio.studio.denoise import check
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
+from motion_studio.studio.generate import generate
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.tracks import Seen, see
 
@@ -181,17 +181,11 @@ class _Learner:
 
     def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
-        backbone = self.backbone
-        motion = without_looks(self.live.motion(self.info), backbone.default_looks)
-        prompt = self.settings.sample_prompt or backbone.spec.sample_prompt
-        text = backbone.encode_text(["", prompt])
-        processors = backbone.processors(motion)
-        settings = backbone.spec.generation(prompt, steps=SAMPLE_STEPS, seed=self.settings.seed)
-        shape = tuple(self.latents[:1].shape)
-        noise, shared = first_noise(shape, settings, motion), shared_by_frames(shape, settings, motion)
-        path = denoise(backbone, processors, noise.to(backbone.device), text, settings, cancel, shared)
-        *_, (_, latents, _) = path
-        return Clip(backbone.decode(latents), backbone.fps)
+        spec, settings = self.backbone.spec, self.settings
+        prompt, frames = settings.sample_prompt or spec.sample_prompt, self.clip.num_frames
+        given = spec.generation(prompt, steps=SAMPLE_STEPS, seed=settings.seed, frames=frames)
+        *_, done = generate(self.backbone, given, self.live.motion(self.info), cancel=cancel)
+        return done.result
 
     def _predict(self, latents: Tensor, carried: CarriedNoise | None = None) -> tuple[Tensor, Tensor]:
         """The model's output at random noise levels, one from each part of their range, bent by the bias."""

@@ -9,9 +9,9 @@ import torch
 from tiny import made, settings
 
 from motion_studio.motion.synchronised import SharedObject
-from motion_studio.studio.along import first_noise, shared_by_frames, shared_ground
+from motion_studio.studio.along import LED, first_noise, shared_ground, shared_object
 from motion_studio.studio.denoise import denoise
-from motion_studio.studio.generate import filmed
+from motion_studio.studio.generate import filmed, played
 
 
 def test_frames_share_a_ground_until_its_end(backbone, motion):
@@ -80,11 +80,11 @@ def test_frames_share_an_object_that_moves(backbone, motion):
         (on, known.replace_info(camera=None)),  # of a motion turned against itself
         (on, None),
     ):
-        assert not any(isinstance(thing, SharedObject) for thing in shared_by_frames(shape, given, one))
-    object_, ground = shared_by_frames(shape, on, known)
-    assert isinstance(object_, SharedObject) and object_.share == ground.share == 1
-    weaker = shared_by_frames(shape, replace(on, strength=0.5), known.replace_info(followed=0.5))
-    assert [thing.share for thing in weaker] == [0.25, 0.25]
+        assert shared_object(shape, given, one, one and one.path()) is None
+    assert shared_object(shape, on, known, known.path()).share == shared_ground(shape, on, known).share == 1
+    weaker, half = known.replace_info(followed=0.5), replace(on, strength=0.5)
+    assert shared_object(shape, half, weaker, known.path()).share == 0.25
+    assert shared_ground(shape, half, weaker).share == 0.25
     free = known.replace_info(extent=0.0)
     held, alone = (made(backbone, on, one) for one in (known, free.replace_info(camera=None)))
     assert not torch.equal(held, alone)
@@ -94,7 +94,7 @@ def test_frames_share_an_object_that_moves(backbone, motion):
     moves = known.replace_info(camera=[[0.0, 0, 0.1 * n, 0.2 * n] for n in range(4)])
     own = {"sizes": [math.exp(0.1 * n) for n in range(4)], "turns": [1 + 0.2 * n for n in range(4)]}
     pictures = [
-        shared_by_frames(shape, on, moves.replace_info(**changes))[0].places
+        shared_object(shape, on, moves.replace_info(**changes), moves.path()).places
         for changes in ({}, own, {"sizes": [1.0] * 4}, {"turns": [0.0] * 4})
     ]
     assert torch.allclose(pictures[0], pictures[1], atol=1e-5)
@@ -114,12 +114,29 @@ def test_noise_goes_along_with_an_object_that_turns(backbone, motion):
         (on, motion.replace_info(**way, turns=[1.0] * 4)),
         (on, motion.replace_info(**way)),
     ):
-        assert torch.equal(first_noise(shape, given, one, shared_by_frames(shape, given, one)), fresh)
-    along = first_noise(shape, on, turns, shared_by_frames(shape, on, turns))
+        object_ = shared_object(shape, given, one, one.path())
+        assert torch.equal(first_noise(shape, given, one, [object_] if object_ else []), fresh)
+    along = first_noise(shape, on, turns, [shared_object(shape, on, turns, turns.path())])
     assert not torch.equal(along, fresh)
     assert torch.equal(along[..., 0, 0], fresh[..., 0, 0])
     assert torch.equal(made(backbone, on, turns), made(backbone, on, turns))
     assert not torch.equal(made(backbone, on, turns), made(backbone, replace(on, carry=0.0), turns))
+
+
+def test_a_motion_whose_object_is_held_plays_softer(backbone, motion):
+    way = torch.tensor([[0.3, 0.5], [0.4, 0.5], [0.5, 0.5], [0.6, 0.5]])
+    noise, text = torch.randn(1, 4, 4, 8, 8), backbone.encode_text(["", "a"])
+
+    def latents(held=None, **changes):
+        ready = played(backbone, settings(**changes), motion, held)
+        *_, (_, latents, _) = denoise(backbone, ready, noise, text, settings())
+        return latents
+
+    held = [SharedObject(way, 0.2, torch.ones(4), torch.zeros(4), 8, 8, share) for share in (0.0, 0.5, 1.0)]
+    softer = [latents(object_) for object_ in held]
+    for made_, strength in zip(softer, (1, (1 + LED) / 2, LED), strict=True):
+        assert torch.allclose(made_, latents(strength=strength), atol=1e-6)
+    assert not torch.equal(softer[0], softer[2])
 
 
 def test_an_object_is_held_only_while_the_motion_plays(backbone):
