@@ -77,6 +77,10 @@ class TimeOperation(Operation):
         return self.gain(len(positions))[:, None] * interpolation(positions, frames)
 
     def apply(self, motion: Motion) -> Motion:
+        """The motion with its frames read anew: v'[:, m] = sum_n T[m, n] v[:, n], as `matrix` says.
+
+        Its curves are read at the same positions and not scaled; where no gain is above 0 it has no camera.
+        """
         matrix, positions = self.matrix(motion.frames), self.positions(motion.frames)
         hearing = interpolation(positions, motion.frames)
         sites = {name: through_time(site, matrix, hearing=hearing) for name, site in motion.sites.items()}

@@ -58,6 +58,7 @@ def generate(
     own = shared_object(shape, settings, motion, None if motion is None else motion.path())
     others = [shared_object(shape, settings, role.motion, role.path) for role in beside]
     objects = [thing for thing in (own, *others) if thing is not None]
+    processors = played(backbone, settings, motion, own) if motion is not None else {}
     latents = first_noise(shape, settings, motion, objects).to(backbone.device)
     if settings.noise_prior > 0:
         if reference_latents is None:
@@ -66,7 +67,6 @@ def generate(
         latents = mix_prior(inverted, latents, settings.noise_prior)
 
     text = backbone.encode_text([settings.negative_prompt, settings.prompt])
-    processors = played(backbone, settings, motion, own) if motion is not None else {}
     drawn = [
         Drawn(
             played(backbone, settings, role.motion, thing),

@@ -182,8 +182,8 @@ class _Learner:
     def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         spec, settings = self.backbone.spec, self.settings
-        prompt, frames = settings.sample_prompt or spec.sample_prompt, self.clip.num_frames
-        given = spec.generation(prompt, steps=SAMPLE_STEPS, seed=settings.seed, frames=frames)
+        prompt = settings.sample_prompt or spec.sample_prompt
+        given = spec.generation(prompt, steps=SAMPLE_STEPS, seed=settings.seed)
         *_, done = generate(self.backbone, given, self.live.motion(self.info), cancel=cancel)
         return done.result
 

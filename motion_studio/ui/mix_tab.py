@@ -106,22 +106,7 @@ class MixTab:
         )
         shown = [self.player, self.render, self.download]
         self.watch.wire(opened.then, self.cancel, shown, self._show)
-        self.settle: dict[str, Any] = {
-            "fn": friendly(self._settle),
-            "inputs": [
-                self.timeline,
-                self.history,
-                self.quick,
-                self.prompt,
-                self.seed,
-                self.watch.id,
-                self.rendering,
-            ],
-            "outputs": [*faces, self.history, self.kept, *self.watch.outputs],
-            "show_progress": "hidden",
-            "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
-            "concurrency_id": "history",
-        }
+        self.settle = self._settling(faces)
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
         self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
         self.timeline.release(**self.settle)
@@ -169,6 +154,18 @@ class MixTab:
         self.saved = self.save.click(
             friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
         )
+
+    def _settling(self, faces: list[gr.components.Component]) -> dict[str, Any]:
+        """What an event that settles is given: all that a change draws, keeps and previews."""
+        given = [self.timeline, self.history, self.quick, self.prompt, self.seed]
+        return {
+            "fn": friendly(self._settle),
+            "inputs": [*given, self.watch.id, self.rendering],
+            "outputs": [*faces, self.history, self.kept, *self.watch.outputs],
+            "show_progress": "hidden",
+            "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
+            "concurrency_id": "history",
+        }
 
     def _wire_knobs(self) -> None:
         """A knob draws while it is turned, and settles as it is let go."""
