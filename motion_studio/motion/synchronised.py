@@ -60,13 +60,12 @@ class Shared:
 
     def _mean(self, frames: Tensor, cover: Tensor) -> tuple[Tensor, Tensor]:
         """The mean (M, C) of the frames under their covers, at the places within, and where it is known."""
-        seen = frames.new_zeros(frames.shape[1] + 1, self.places.shape[1])
-        for frame, covered, places in zip(frames, cover, self.places.to(frames), strict=True):
-            shown = torch.cat([frame * covered, covered])[None]
-            # Bicubic, as bilinear sampling would blur details a little more with each step.
-            seen += grid_sample(shown, places[None, None], mode="bicubic", align_corners=False)[0, :, 0]
-        times = seen[-1:].T
-        return seen[:-1].T / times.clamp(min=0.5), times > 0.5
+        shown = torch.cat([frames * cover, cover], 1)
+        # Bicubic, as bilinear sampling would blur details a little more with each step.
+        seen = grid_sample(shown, self.places.to(frames)[:, None], mode="bicubic", align_corners=False)
+        seen = seen[:, :, 0].sum(0).T
+        times = seen[:, -1:]
+        return seen[:, :-1] / times.clamp(min=0.5), times > 0.5
 
 
 class SharedGround(Shared):
