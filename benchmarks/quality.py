@@ -35,6 +35,7 @@ from motion_studio.backbones.registry import load
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.operations_time import Reverse
 from motion_studio.settings import FIGURES, GenerationSettings, preset
+from motion_studio.studio.along import shared_object
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
 from motion_studio.studio.motion_file import read_motion, write_motion
@@ -204,12 +205,13 @@ def overhead(backbone: Backbone, motion: Motion) -> dict[str, float]:
         torch.randn(2, backbone.latent_channels, backbone.frames, *backbone.latent_size),
         backbone.encode_text(["", "a"]),
     )
-    settings = GenerationSettings(prompt="a")
+    settings = backbone.spec.generation("a")
+    held = shared_object((1, *noise.shape[1:]), settings, motion, motion.path())
     ratios, swaps = [], []
     with torch.no_grad():
         for _ in range(12):
             began = time.perf_counter()
-            ready = played(backbone, settings, motion)
+            ready = played(backbone, settings, motion, held)
             with backbone.playing(ready):
                 attached = time.perf_counter()
                 backbone.predict(noise, 500, text)

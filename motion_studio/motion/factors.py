@@ -60,7 +60,7 @@ def through_time(
     if site.space is None or site.time is None:
         return replace(site, qk=new_qk)
     if site.space.shape[0] == 1:
-        return replace(site, qk=new_qk, time=torch.einsum("mn,rnc->rmc", matrix, site.time))
+        return replace(site, qk=new_qk, time=matrix @ site.time)
     count = max(1, int((matrix != 0).sum(1).max()))
     sources = matrix.abs().topk(count, dim=1).indices
     weights = matrix.gather(1, sources)

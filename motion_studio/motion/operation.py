@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
 from motion_studio.motion.checks import check_of
-from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import interpolation, through_place, through_time
 
 
@@ -49,11 +49,6 @@ class Operation:
         values = {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
         return {"op": self.op, **values}
 
-    def _derived(
-        self, motion: Motion, sites: dict[str, SiteEmbedding], path: Tensor | None, camera: Tensor | None
-    ) -> Motion:
-        return motion.derived(sites, self.to_json(), path=path, camera=camera)
-
 
 @dataclass(frozen=True)
 class TimeOperation(Operation):
@@ -91,11 +86,11 @@ class TimeOperation(Operation):
         if camera is not None:
             camera = hearing @ camera
             camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
-        made = self._derived(motion, sites, None if path is None else self.apply_path(path), camera)
         loudest = float(self.gain(len(positions)).amax().clamp(0, 1))
         curves = {"sizes": motion.sizes(), "turns": motion.turns()}
         read = {name: None if curve is None else hearing @ curve for name, curve in curves.items()}
-        return made.replace_info(followed=motion.info.followed * loudest, **read)
+        read |= {"path": None if path is None else self.apply_path(path), "camera": camera}
+        return motion.derived(sites, self.to_json(), followed=motion.info.followed * loudest, **read)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         path = checked_path(path)
@@ -124,9 +119,9 @@ class PlaceOperation(Operation):
             linear = affine[0, :, :2].to(camera)
             roll = camera[:, 3:] * linear.det().sign()
             camera = torch.cat([camera[:, :2] @ linear.T, camera[:, 2:3], roll], dim=1)
-        moved = self._derived(motion, sites, None if path is None else _moved(affine, path), camera)
-        scale = float(affine[0, :, :2].det().abs().sqrt())
-        return moved.replace_info(extent=motion.info.extent * scale)
+        path = None if path is None else _moved(affine, path)
+        extent = motion.info.extent * float(affine[0, :, :2].det().abs().sqrt())
+        return motion.derived(sites, self.to_json(), path=path, camera=camera, extent=extent)
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         """The path (N, 2) moved by the maps."""

@@ -186,10 +186,12 @@ class Film(PlaceOperation):
         path = motion.path()
         affine = self.affine(motion.frames, motion.aspect, path)
         sites = {name: through_place(site, affine, motion.aspect) for name, site in motion.sites.items()}
-        path = None if path is None else self.apply_path(path, motion.aspect)
-        filmed = self._derived(motion, sites, path, self.seen(motion.camera(), motion.frames))
         sizes, turns, (closer, turned) = motion.sizes(), motion.turns(), self.curve(motion.frames)[:, 2:].T
-        return filmed.replace_info(
+        return motion.derived(
+            sites,
+            self.to_json(),
+            path=None if path is None else self.apply_path(path, motion.aspect),
+            camera=self.seen(motion.camera(), motion.frames),
             extent=motion.info.extent * max(1.0, self.zoom),
             sizes=None if sizes is None else closer.exp() * sizes,
             turns=None if turns is None else turned + turns,
@@ -236,7 +238,7 @@ class Mask(Operation):
                 mask = torch.outer(down, self._side(self.x0, self.x1, site.grid[1], 1.0)).flatten()
                 site = through_mask(site, 1 - mask if self.outside else mask)
             sites[name] = site
-        return self._derived(motion, sites, motion.path(), motion.camera())
+        return motion.derived(sites, self.to_json())
 
     def apply_path(self, path: Tensor, aspect: float = 1.0) -> Tensor:
         """The path (N, 2) as it is: what is left of the motion goes where it went."""

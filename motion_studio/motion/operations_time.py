@@ -154,7 +154,7 @@ class Fade(Operation):
         sites = {name: heard_by(site, gain) for name, site in motion.sites.items()}
         if camera is not None:  # it rests where it is not heard
             camera = torch.cat([camera[:1], camera[:1] + (gain[1:, None] * camera.diff(dim=0)).cumsum(0)])
-        return self._derived(motion, sites, motion.path(), camera)
+        return motion.derived(sites, self.to_json(), camera=camera)
 
 
 def ramp(frames: int, start: float, length: float) -> Tensor:
