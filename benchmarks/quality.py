@@ -34,7 +34,7 @@ from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.operations_time import Reverse
-from motion_studio.settings import FIGURES, GenerationSettings, preset
+from motion_studio.settings import FIGURES, preset
 from motion_studio.studio.along import shared_object
 from motion_studio.studio.generate import generate, played
 from motion_studio.studio.invert import invert
