@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -36,27 +38,32 @@ def without_looks(motion: Motion, mode: Looks, frame0: Literal["raw", "zero"] = 
         matrix[0, 0] = float(frame0 == "raw")
     else:
         matrix = torch.eye(frames) - 1 / frames
-    sites = {name: through_time(site, matrix, qk=False) for name, site in motion.sites.items()}
-    if mode == "background":
-        sites = _without_background(motion, sites)
+    centred = partial(through_time, matrix=matrix, qk=False)
+    sites = _without_background(motion, centred) if mode == "background" else {}
+    sites = {name: sites.get(name) or centred(site) for name, site in motion.sites.items()}
     return motion.derived(sites, {"op": "without_looks", "mode": mode, "frame0": frame0}, looks=mode)
 
 
-def _without_background(motion: Motion, centred: dict[str, SiteEmbedding]) -> dict[str, SiteEmbedding]:
-    """The sites with the background taken out by the share that the camera rests, else as `centred`."""
+def _without_background(
+    motion: Motion, centred: Callable[[SiteEmbedding], SiteEmbedding]
+) -> dict[str, SiteEmbedding]:
+    """The sites with the background taken out by the share that the camera rests, else `centred`.
+
+    Those that show nothing of an object are missing.
+    """
     path, camera, extent = motion.path(), motion.camera(), motion.info.extent
     if path is None or camera is None or not extent or not (share := 1 - moving(camera)):
-        return centred
+        return {}
     grids = {site.grid for site in motion.sites.values() if site.grid is not None}
     grounds = {grid: Background(path, extent, grid) for grid in grids}
-    sites = dict(centred)
+    sites = {}
     for name, site in motion.sites.items():
         ground = grounds.get(site.grid)
         # What is joined of several has their objects on ways of their own, not on the motion's.
         if ground and ground.shown.any() and site.rank and not site.others and len(site.space) == 1:
             taken = ground.taken_out(site)
             heard = torch.full((motion.frames,), share)
-            sites[name] = taken if share == 1 else weighted_sum([(centred[name], 1 - heard), (taken, heard)])
+            sites[name] = taken if share == 1 else weighted_sum([(centred(site), 1 - heard), (taken, heard)])
     return sites
 
 

@@ -14,10 +14,10 @@ from motion_studio import __version__
 from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.motion.embedding import Looks, Motion, MotionInfo, SiteEmbedding
+from motion_studio.motion.factors import through_time
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.noise import mix_prior
 from motion_studio.motion.operations_place import Film
-from motion_studio.motion.operations_time import Strength
 from motion_studio.motion.synchronised import SharedObject
 from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.along import LED, first_noise, shared_ground, shared_object
@@ -125,7 +125,9 @@ def played(
         motion = replace(motion, sites=bare).replace_info(version="v2")
     strength = settings.strength * (1 - (1 - LED) * (held.share if held else 0.0))
     if strength != 1:
-        motion = Strength(strength).apply(motion)
+        louder = strength * torch.eye(motion.frames)
+        sites = {name: through_time(site, louder) for name, site in motion.sites.items()}
+        motion = replace(motion, sites=sites)  # nobody asks where what is only played comes from
     return backbone.processors(motion, settings.frames or backbone.frames)
 
 
