@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import InputError, MotionStudioError
+from motion_studio.errors import MotionStudioError
 from motion_studio.motion.embedding import Motion
-from motion_studio.settings import FILM
 from motion_studio.studio.jobs import Job
-from motion_studio.studio.mix import build, edit
 from motion_studio.studio.starter_mixes import StarterMix, starter_mixes
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.tracks import LONGEST, TOGETHER
@@ -21,12 +18,10 @@ from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
 from motion_studio.ui.form import film_sliders
 from motion_studio.ui.knobs import SLIDERS, TOGGLES, knobs
 from motion_studio.ui.mix_desk import Desk
+from motion_studio.ui.mix_maker import MixMaker
 from motion_studio.ui.work import friendly
 
 WORDS = text.MIX
-PREVIEW_STEPS = 6
-PREVIEW_EVERY = 4
-KEPT = 64
 # Drawing must not wait behind anything, and only the last of many slider positions counts.
 LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
 
@@ -36,11 +31,10 @@ class MixTab:
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
-        self.spec = studio.base
+        self.spec, self.maker = studio.base, MixMaker(studio)
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
         self.rendering = gr.State("")  # known here before the page knows it: a change may settle in between
         self.kept = work.remembered("mix", None)
-        self.made: OrderedDict[str, Any] = OrderedDict()  # what each job was asked for, by its id
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
             with gr.Column(scale=3, min_width=260):
@@ -289,54 +283,17 @@ class MixTab:
     ) -> tuple[Any, ...]:
         history = mix_desk.remembered(history, desk)
         watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
-        same = self.made.get(job_id) == _asked(desk, prompt, seed)  # a knob was let go where it stood
-        renders = self._renders(job_id) or self._renders(rendering)
-        if quick and desk["tracks"] and prompt.strip() and not same and not renders:
+        if quick and (job := self.maker.preview(desk, prompt, seed, job_id, rendering)):
             self.watch.cancel(job_id)
-            watching = self.watch.start(self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview"))
+            watching = self.watch.start(job)
         kept = {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}
         return *self._faces(desk), history, kept, *watching
 
-    def _renders(self, job_id: str) -> bool:
-        """Whether that job is a render under way, which no change of a knob may end."""
-        job = self.studio.jobs.get(job_id) if job_id else None
-        return job is not None and job.active and job.kind == "mix"
-
     def _render(self, desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
-        if not prompt.strip():
-            raise InputError(text.GENERATE["need_prompt"])
-        job = self._submit(desk, prompt, seed, self.spec.steps, "mix")
+        job = self.maker.render(desk, prompt, seed)
         return job.id, *self.watch.start(job)
 
-    def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
-        if not desk["tracks"]:
-            raise InputError(WORDS["need_tracks"])
-        mix, keep = mix_desk.to_mix(desk), kind == "mix"
-        asked = {"seed": int(seed or 0), "steps": steps, **desk["film"]}
-        settings = self.spec.generation(prompt, len(mix.prompts), **asked)
-        every = PREVIEW_EVERY if keep else 0
-        job = self.studio.generate(settings, mix, kind=kind, keep=keep, preview_every=every)
-        self.made[job.id] = _asked(desk, prompt, seed)
-        while len(self.made) > KEPT:
-            self.made.popitem(last=False)
-        return job
-
     def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:
-        if not desk["tracks"]:
-            raise InputError(WORDS["need_tracks"])
-        if not name.strip():
-            raise InputError(WORDS["need_name"])
-        motion = build(mix_desk.to_mix(desk), self.library.load)
-        if desk["film"] != FILM:
-            motion = edit(motion, [{"op": "film", **desk["film"]}])
-        # What was made with it stands in for the reference that a mix has not; what was made before does not.
-        mine = job_id in self.made and self.made[job_id][:2] == _asked(desk, "", 0)[:2]
-        made = self.studio.jobs.get(job_id).result if mine else None
-        entry = self.library.save(motion, name, made and made.clip, notes)
+        entry = self.maker.save(desk, name, notes, job_id)
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         return "", ""
-
-
-def _asked(desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
-    """What a preview and a render are made of."""
-    return desk["tracks"], (desk["together"], desk["film"]), prompt.strip(), int(seed or 0)
