@@ -73,13 +73,22 @@ def led(desk: Desk, index: int, path: list[list[float]] | None, aspect: float) -
     if path is None:
         return turned(desk, index, way=None)
     track, frames = desk["tracks"][index], desk["frames"]
-    heard = min(track["length"] or frames, frames - track["start"])
+    heard = _heard(track, frames)
     step = (len(path) - 1) / max(1, heard - 1)  # points from frame to frame
     before, after = (round(step * n) for n in (track["start"], frames - track["start"] - heard))
     seen = torch.tensor(Follow([*path[:1] * before, *path, *path[-1:] * after]).path)
-    way = Film(**desk["film"]).unseen_path(seen, aspect)[before:].tolist()
-    way += way[-1:] * before  # a motion goes on beyond its bar
+    way = Film(**desk["film"]).unseen_path(seen, aspect)[before : before + len(path)].tolist()
     return turned(desk, index, **{**KNOBS, "way": [[round(x, 3), round(y, 3)] for x, y in way]})
+
+
+def _heard(track: dict[str, Any], frames: int) -> float:
+    """For how many frames a track's bar runs."""
+    return min(track["length"] or frames, frames - track["start"])
+
+
+def _past(points: int, heard: float, frames: int) -> int:
+    """How many points a way of so many, as long as its bar, waits at its end until the motion's does."""
+    return round((points - 1) / max(1, heard - 1) * (frames - heard))
 
 
 def only(desk: Desk, names: Container[str]) -> Desk:
@@ -94,10 +103,11 @@ def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
     return history if same else [*history, desk][-UNDO_STEPS:]
 
 
-def operations(track: dict[str, Any]) -> list[dict[str, Any]]:
-    """The operations of a track's knobs that are not at rest."""
+def operations(track: dict[str, Any], frames: int) -> list[dict[str, Any]]:
+    """The operations of a track's knobs that are not at rest. A drawn way runs while the track's bar does."""
+    way = track["way"] or []
     steps = {
-        "way": {"op": "follow", "path": track["way"]},
+        "way": {"op": "follow", "path": way + way[-1:] * _past(len(way), _heard(track, frames), frames)},
         "reverse": {"op": "reverse"},
         "speed": {"op": "speed", "factor": track["speed"]},
         "mirror_x": {"op": "mirror", "axis": "x"},
@@ -115,7 +125,11 @@ def operations(track: dict[str, Any]) -> list[dict[str, Any]]:
 def to_mix(desk: Desk) -> Mix:
     """The mix on the desk. Raises InputError without tracks or for values that are not allowed."""
     tracks = [
-        {"motion": track["motion"], **{key: track[key] for key in PLACE}, "operations": operations(track)}
+        {
+            "motion": track["motion"],
+            **{key: track[key] for key in PLACE},
+            "operations": operations(track, desk["frames"]),
+        }
         for track in desk["tracks"]
     ]
     return Mix.from_json({"tracks": tracks, **{key: desk[key] for key in ("frames", "together")}})
@@ -132,16 +146,20 @@ def from_mix(mix: Mix, names: dict[str, str], frames: int, film: dict[str, float
     for track in mix.tracks:
         if track.motion in names:
             place = {key: getattr(track, key) for key in PLACE}
-            desk = turned(add(desk, names[track.motion]), len(desk["tracks"]), **place, **_knobs(track))
+            desk = turned(
+                add(desk, names[track.motion]), len(desk["tracks"]), **place, **_knobs(track, frames)
+            )
     return desk
 
 
-def _knobs(track: Track) -> dict[str, Any]:
+def _knobs(track: Track, frames: int) -> dict[str, Any]:
+    heard = _heard({"start": track.start, "length": track.length}, frames)
     knobs = dict(KNOBS)
     for step in track.operations:
         match step:
             case {"op": "follow", "path": path}:
-                knobs["way"] = [list(point) for point in path]
+                points = round((len(path) - 1) * max(0, heard - 1) / max(1, frames - 1)) + 1
+                knobs["way"] = [list(point) for point in path[:points]]
             case {"op": "reverse"}:
                 knobs["reverse"] = True
             case {"op": "mirror", "axis": "x" | "y" as axis}:

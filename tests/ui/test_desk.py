@@ -16,7 +16,7 @@ def desk_of(**values):
 
 
 def test_knobs_at_rest_do_nothing():
-    assert mix_desk.operations(desk_of()["tracks"][0]) == []
+    assert mix_desk.operations(desk_of()["tracks"][0], 16) == []
     assert mix_desk.plain(mix_desk.to_mix(desk_of()))
 
 
@@ -46,7 +46,7 @@ def test_a_drawn_way_takes_the_place_of_its_own(studio):
     drawn = [[0.2, 0.3], [0.4, 0.5], [0.8, 0.5]]
     led = mix_desk.led(desk_of(**TURNED, weight=0.5), 0, drawn, 1.0)
     assert led == desk_of(way=drawn, weight=0.5)  # what bent it is at rest
-    assert mix_desk.operations(led["tracks"][0]) == [{"op": "follow", "path": drawn}]
+    assert mix_desk.operations(led["tracks"][0], 16) == [{"op": "follow", "path": drawn}]
     assert mix_desk.from_mix(mix_desk.to_mix(led), {"circle": "circle"}, 16) == led
     assert mix_desk.led(led, 0, None, 1.0) == desk_of(weight=0.5)
     shown = mix_desk.ways(led, studio.library.load)
@@ -67,11 +67,25 @@ def test_a_way_runs_as_long_as_its_bar_and_as_the_camera_sees_it(studio, start, 
     drawn = [[0.3 + 0.02 * n, 0.3 + 0.01 * n] for n in range(24)]
     film = {"pan": 0.3, "tilt": -0.1, "zoom": 1.4, "roll": 20.0}
     desk = {**desk_of(start=start, length=length), "film": film}
-    shown = mix_desk.ways(mix_desk.led(desk, 0, drawn, 1.0), studio.library.load)["blends"][0]
+    led = mix_desk.led(desk, 0, drawn, 1.0)
+    assert mix_desk.from_mix(mix_desk.to_mix(led), {"circle": "circle"}, 16, film) == led
+    shown = mix_desk.ways(led, studio.library.load)["blends"][0]
     end = 16 if length is None else int(start + length)
     heard = shown[int(start) : end]
     assert heard[0] == pytest.approx(drawn[0], abs=0.03) and heard[-1] == pytest.approx(drawn[-1], abs=0.05)
     assert heard[len(heard) // 2] == pytest.approx(drawn[12], abs=0.05)
+
+
+def test_a_drawn_way_goes_with_its_bar(studio):
+    drawn = [[0.2 + 0.05 * n, 0.4] for n in range(12)]
+    led = mix_desk.led(desk_of(), 0, drawn, 1.0)
+    for start, length in ((4.0, 8.0), (8.0, None), (0.0, 4.0), (0.0, None)):
+        led = mix_desk.turned(led, 0, start=start, length=length)  # its bar is moved and stretched
+        end = int(start + (length or 16 - start))
+        heard = mix_desk.ways(led, studio.library.load)["blends"][0][int(start) : end]
+        assert heard[0] == pytest.approx(drawn[0], abs=0.02) and heard[-1] == pytest.approx(
+            drawn[-1], abs=0.03
+        )
 
 
 def test_words_of_its_own_make_a_track_an_object_of_its_own(studio):
