@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from motion_studio.backbones.animatediff import AnimateDiffBackbone, pipeline
 from motion_studio.backbones.hub import INDEX
 from motion_studio.backbones.registry import BaseSpec
@@ -15,4 +17,6 @@ def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
     if not Path(spec.repo, INDEX).is_file():
         raise InputError(f"{spec.name} has no weights in {Path(spec.repo).name}/: `make assets` makes them.")
     # float16 on disk; it computes in float32 everywhere, and the weights' hash is the same for both.
-    return AnimateDiffBackbone(spec, pipeline(spec, "cpu"), device)
+    pipe = pipeline(spec, "cpu")
+    pipe.vae.to(memory_format=torch.channels_last)  # decodes in two thirds of the time on a processor
+    return AnimateDiffBackbone(spec, pipe, device)

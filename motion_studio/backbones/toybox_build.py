@@ -208,4 +208,5 @@ def export(pipe: AnimateDiffPipeline, folder: str) -> None:
         **pipe.components,
         **{k: deepcopy(pipe.components[k]).half() for k in ("unet", "vae", "text_encoder")},
     }
+    parts["vae"].to(memory_format=torch.contiguous_format)  # as files keep it
     AnimateDiffPipeline(**parts).save_pretrained(folder, safe_serialization=True)

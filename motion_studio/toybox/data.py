@@ -162,8 +162,7 @@ class LatentPool:
         clips, texts, covers = next(self.drawn)
         device = next(self.vae.parameters()).device
         frames = clips.to(device).flatten(0, 1).float() / 127.5 - 1
-        with torch.autocast(device.type, torch.bfloat16):
-            latents = self.vae.encode(frames).latents.float() * self.vae.config.scaling_factor
+        latents = self.vae.encode(frames).latents.float() * self.vae.config.scaling_factor
         latents = latents.unflatten(0, (len(clips), -1)).transpose(1, 2).half()  # (count, C, F, h, w)
         ids = self.tokenizer(
             list(texts), padding="max_length", truncation=True, return_tensors="pt"

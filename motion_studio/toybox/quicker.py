@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from motion_studio.backbones.toybox_build import MAX_TOKENS
-from motion_studio.toybox.objective import loss_of
 
 
-def fastest_precision(model: nn.Module, batch: tuple[Tensor, ...], alphas: Tensor) -> str:
-    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 needs a chip that has it."""
-    times = {}
+def fastest_precision(loss_of: Callable[[], Tensor], model: nn.Module) -> str:
+    """Return "bf16" or "no", whichever makes a training step shorter here: bf16 needs a chip that has it.
+
+    A step is to compute the loss of `model` and its gradients.
+    """
+    times, device = {}, next(model.parameters()).device
     for precision in ("no", "bf16"):
         best = float("inf")
         for _ in range(3):
             began = time.perf_counter()
-            with torch.autocast(batch[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss = loss_of(model, *batch, alphas, torch.Generator(alphas.device).manual_seed(0))
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                loss = loss_of()
             loss.backward()
             loss.item()  # waits for a GPU
             best = min(best, time.perf_counter() - began)
