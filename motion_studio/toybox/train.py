@@ -2,7 +2,7 @@
 
 First the autoencoder, then text encoder and denoiser together: v-prediction with zero terminal SNR
 (Lin et al., arXiv 2305.08891), noise levels drawn as U^0.8, text dropped for guidance, weights averaged.
-In between the text encoder alone, for words that turn (`words.teach`).
+In between the text encoder alone, for which way words go (`words.teach`).
 """
 
 from __future__ import annotations
@@ -109,10 +109,11 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     """Train text encoder and UNet from the last checkpoint, if any, on; return the averaged weights."""
     plain_attention(pipe.unet)
     model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
-    model.text.requires_grad_(not args.keep_text)
     alphas = pipe.scheduler.alphas_cumprod.to(device)
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
+    taught = args.word_steps and first > args.drill_at
+    model.text.requires_grad_(not (args.keep_text or taught))
     pool = _pool(pipe, args, first)
     aside = LatentPool(pipe.vae, pipe.tokenizer, args.aside, args.seed + 1, "drill", args.aside)
     aside.add()
@@ -136,10 +137,10 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
         stage = _stage(step, args)
         before = _stage(step - 1, args)
         if stage.clips != before.clips and stage.clips in ("drill", "turns"):
+            if args.word_steps and before.clips != "drill":
+                teach_words(pipe, args)
             if stage.clips == "drill":
                 see_time(model.unet)
-            elif args.word_steps:
-                teach_words(pipe, args)
             optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
             average.n_averaged.zero_()
         if step > first and stage.clips != before.clips:
@@ -175,11 +176,11 @@ def _precision(model: Denoiser, batch: tuple[Tensor, ...], alphas: Tensor) -> st
 
 
 def teach_words(pipe, args: argparse.Namespace) -> None:
-    """Teach the text encoder words that turn, whether or not it is trained otherwise, and say how well."""
+    """Teach the text encoder which way words go, and say how well; in other steps it would unlearn it."""
     pipe.text_encoder.requires_grad_(True)
     learnt = teach(pipe.text_encoder, pipe.tokenizer, args.word_steps, args.word_captions, args.seed)
-    print(f"words that turn: {learnt:.0%} of what they mean is in the text", flush=True)
-    pipe.text_encoder.requires_grad_(not args.keep_text)
+    print(f"words of motion: {learnt:.0%} of which way they go is in the text", flush=True)
+    pipe.text_encoder.requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,10 @@ def _stage(step: int, args: argparse.Namespace) -> Stage:
     """Return the stage a step belongs to.
 
     A word of motion and the frame's index act only together, a saddle that mixed training did not leave in
-    thousands of steps. The drill leaves it: wide straight motions out of nothing but noise, then at all
-    levels of noise, so that words learn to be silent where the picture speaks. Turns do so for words that
-    turn, once the text encoder knows them. Lessons add the other words, on more frames: two of them cannot
-    show a circle.
+    thousands of steps. The drill leaves it, once the text encoder knows which way words go: wide straight
+    motions out of nothing but noise, then at all levels of noise, so that words learn to be silent where the
+    picture speaks. Turns do so for words that turn. Lessons add the other words, on more frames: two of them
+    cannot show a circle.
     """
     since = step - args.drill_at
     whole = step >= args.thin_until * args.steps
@@ -256,20 +257,20 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder to begin with")
-    parser.add_argument("--steps", type=int, default=6300)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument(
-        "--lessons-until", type=int, default=5350, help="after the drill, steps that stress motions' words"
+        "--lessons-until", type=int, default=5000, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=1000, help="the step before which words are drilled")
-    parser.add_argument("--drill-steps", type=int, default=600, help="0 for lessons without a drill")
+    parser.add_argument("--drill-steps", type=int, default=800, help="0 for lessons without a drill")
     parser.add_argument(
-        "--turn-steps", type=int, default=1000, help="after the drill, steps for words that turn"
+        "--turn-steps", type=int, default=800, help="after the drill, steps for words that turn"
     )
     parser.add_argument(
         "--word-steps",
         type=int,
         default=2000,
-        help="before them, of the text encoder alone; 0: it knows them",
+        help="before the drill, of the text encoder alone; 0: it knows which way words go",
     )
     parser.add_argument("--word-captions", type=int, default=6000, help="which are drawn for it")
     parser.add_argument("--keep-text", action="store_true", help="train the text encoder in no other step")

@@ -259,6 +259,11 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     after = load_file(state)
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
+    run(6)
+    after = load_file(state)
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert moved and not any(name.startswith("text.") for name in moved)  # once taught, it unlearns nothing
+
 
 def test_training_goes_on_from_another_folder(tmp_path, pipe, monkeypatch):
     scale = pipe.vae.config.scaling_factor
