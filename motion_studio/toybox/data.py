@@ -33,7 +33,7 @@ DRILLED = {"moving": "straight", "arcing": "circle", "circling": "circle", "spin
 DRILLS = {"drill": {"moving": 1}, "turn": {"arcing": 3, "circling": 1, "spinning": 3}}
 """Kinds of drills, and how often each shows which motions."""
 SHARES = {
-    "turns": {"any": 0.25, "drill": 0.1, "turn": 0.4, "lesson": 0.15, "filmed": 0.1},
+    "turns": {"any": 0.2, "drill": 0.35, "turn": 0.3, "lesson": 0.1, "filmed": 0.05},
     "lessons": {"any": 0.3, "drill": 0.05, "turn": 0.15, "lesson": 0.35, "filmed": 0.15},
 }
 """Kinds of clips in the stages that mix them, and how often each is drawn."""

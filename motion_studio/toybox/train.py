@@ -257,9 +257,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder to begin with")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument(
-        "--lessons-until", type=int, default=5000, help="after the drill, steps that stress motions' words"
+        "--lessons-until", type=int, default=6400, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=1000, help="the step before which words are drilled")
     parser.add_argument("--drill-steps", type=int, default=800, help="0 for lessons without a drill")
@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
     parser.add_argument("--fall", type=float, default=0.5, help="share of steps in which the rate falls")
     parser.add_argument(
-        "--thin-until", type=float, default=0.85, help="share of the steps with thinned clips"
+        "--thin-until", type=float, default=0.8, help="share of the steps with thinned clips"
     )
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
