@@ -276,9 +276,7 @@ def main() -> None:
     parser.add_argument("--keep-text", action="store_true", help="train the text encoder in no other step")
     parser.add_argument("--aside", type=int, default=64, help="drills kept aside to see what words explain")
     parser.add_argument("--fall", type=float, default=0.5, help="share of steps in which the rate falls")
-    parser.add_argument(
-        "--thin-until", type=float, default=0.8, help="share of the steps with thinned clips"
-    )
+    parser.add_argument("--thin-until", type=float, default=0.8, help="share of the steps with thinned clips")
     parser.add_argument("--batch", type=int, default=6, help="clips a step")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--precision", choices=("no", "bf16"), help="default: the faster by a short timing")
