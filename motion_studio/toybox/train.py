@@ -112,7 +112,7 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     alphas = pipe.scheduler.alphas_cumprod.to(device)
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
-    taught = args.word_steps and first > args.drill_at
+    taught = args.word_steps and args.drill_steps + args.turn_steps and first > args.drill_at
     model.text.requires_grad_(not (args.keep_text or taught))
     pool = _pool(pipe, args, first)
     aside = LatentPool(pipe.vae, pipe.tokenizer, args.aside, args.seed + 1, "drill", args.aside)

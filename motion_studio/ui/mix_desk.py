@@ -73,22 +73,22 @@ def led(desk: Desk, index: int, path: list[list[float]] | None, aspect: float) -
     if path is None:
         return turned(desk, index, way=None)
     track, frames = desk["tracks"][index], desk["frames"]
-    heard = _heard(track, frames)
-    step = (len(path) - 1) / max(1, heard - 1)  # points from frame to frame
+    heard = _heard(track["start"], track["length"], frames)
+    step = _step(len(path), heard)
     before, after = (round(step * n) for n in (track["start"], frames - track["start"] - heard))
     seen = torch.tensor(Follow([*path[:1] * before, *path, *path[-1:] * after]).path)
     way = Film(**desk["film"]).unseen_path(seen, aspect)[before : before + len(path)].tolist()
     return turned(desk, index, **{**KNOBS, "way": [[round(x, 3), round(y, 3)] for x, y in way]})
 
 
-def _heard(track: dict[str, Any], frames: int) -> float:
+def _heard(start: float, length: float | None, frames: int) -> float:
     """For how many frames a track's bar runs."""
-    return min(track["length"] or frames, frames - track["start"])
+    return min(length or frames, frames - start)
 
 
-def _past(points: int, heard: float, frames: int) -> int:
-    """How many points a way of so many, as long as its bar, waits at its end until the motion's does."""
-    return round((points - 1) / max(1, heard - 1) * (frames - heard))
+def _step(points: int, frames: float) -> float:
+    """How many points a way of so many goes on from frame to frame."""
+    return (points - 1) / max(1, frames - 1)
 
 
 def only(desk: Desk, names: Container[str]) -> Desk:
@@ -105,9 +105,16 @@ def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
 
 def operations(track: dict[str, Any], frames: int) -> list[dict[str, Any]]:
     """The operations of a track's knobs that are not at rest. A drawn way runs while the track's bar does."""
-    way = track["way"] or []
+    way = track["way"]
+    if way is not None:
+        Follow(way)  # raises for what is no path
+        heard = _heard(track["start"], track["length"], frames)
+        way = [
+            *way,
+            *way[-1:] * round(_step(len(way), heard) * (frames - heard)),
+        ]  # beyond its bar it waits
     steps = {
-        "way": {"op": "follow", "path": way + way[-1:] * _past(len(way), _heard(track, frames), frames)},
+        "way": {"op": "follow", "path": way},
         "reverse": {"op": "reverse"},
         "speed": {"op": "speed", "factor": track["speed"]},
         "mirror_x": {"op": "mirror", "axis": "x"},
@@ -153,13 +160,13 @@ def from_mix(mix: Mix, names: dict[str, str], frames: int, film: dict[str, float
 
 
 def _knobs(track: Track, frames: int) -> dict[str, Any]:
-    heard = _heard({"start": track.start, "length": track.length}, frames)
+    heard = _heard(track.start, track.length, frames)
     knobs = dict(KNOBS)
     for step in track.operations:
         match step:
             case {"op": "follow", "path": path}:
-                points = round((len(path) - 1) * max(0, heard - 1) / max(1, frames - 1)) + 1
-                knobs["way"] = [list(point) for point in path[:points]]
+                last = round(_step(len(path), frames) * max(0, heard - 1))
+                knobs["way"] = [list(point) for point in path[: last + 1]]
             case {"op": "reverse"}:
                 knobs["reverse"] = True
             case {"op": "mirror", "axis": "x" | "y" as axis}:

@@ -60,6 +60,8 @@ def test_a_drawn_way_takes_the_place_of_its_own(studio):
     for wrong in ([], [[0.1]], [[0.1, float("nan")]], "x", [["a", "b"]]):
         with pytest.raises(InputError):
             mix_desk.led(desk_of(), 0, wrong, 1.0)
+        with pytest.raises(InputError):
+            mix_desk.to_mix(desk_of(way=wrong, length=4.0))
 
 
 @pytest.mark.parametrize(("start", "length"), [(0.0, None), (4.0, None), (0.0, 8.0), (6.0, 5.0)])
@@ -83,9 +85,8 @@ def test_a_drawn_way_goes_with_its_bar(studio):
         led = mix_desk.turned(led, 0, start=start, length=length)  # its bar is moved and stretched
         end = int(start + (length or 16 - start))
         heard = mix_desk.ways(led, studio.library.load)["blends"][0][int(start) : end]
-        assert heard[0] == pytest.approx(drawn[0], abs=0.02) and heard[-1] == pytest.approx(
-            drawn[-1], abs=0.03
-        )
+        assert heard[0] == pytest.approx(drawn[0], abs=0.02)
+        assert heard[-1] == pytest.approx(drawn[-1], abs=0.03)
 
 
 def test_words_of_its_own_make_a_track_an_object_of_its_own(studio):
