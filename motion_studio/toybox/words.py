@@ -2,9 +2,9 @@
 
 Which way "arcing clockwise from above" sets out is the product of two words, and moves something only
 together with the frame's index: a saddle within a saddle, that training on clips did not leave in tens of
-thousands of steps; "moving left" alone is one that seven thousand did not leave. The encoder alone learns such
-meanings in a minute, as directions of its states that nothing has used yet; what moves where they point is
-then left to drills.
+thousands of steps; "moving left" alone is one that seven thousand did not leave. The encoder alone learns
+such meanings in a minute, as directions of its states that nothing has used yet; what moves where they point
+is then left to drills.
 """
 
 from __future__ import annotations
