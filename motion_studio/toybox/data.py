@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from motion_studio.motion.looks import shuffle_looks
 from motion_studio.toybox.sample import HELD_OUT, caption, nameable, pick, sample_scene
 from motion_studio.toybox.shapes import SYMMETRY
+from motion_studio.toybox.words import GROWING
 from motion_studio.toybox.world import Thing, mask, render
 
 NAMED, SHUFFLED, DROPPED, SHORTENED = 0.75, 0.1, 0.05, 0.06
@@ -28,9 +29,19 @@ TAUGHT = {"straight": 1, "circle": 3, "bounce": 2, "wave": 1, "zigzag": 1, "spin
 """What lessons are drawn from: family to how often against the others, the harder ones more."""
 FILMED = ["pan", "tilt", "zoom", "roll"]
 """The camera's part of the lessons, each as often."""
-DRILLED = {"moving": "straight", "arcing": "circle", "circling": "circle", "spinning": "spin"}
+DRILLED = {
+    "moving": "straight",
+    "arcing": "circle",
+    "circling": "circle",
+    "spinning": "spin",
+    "growing": "grow",
+    "shrinking": "grow",
+}
 """Names of motions that drills show, and their families."""
-DRILLS = {"drill": {"moving": 1}, "turn": {"arcing": 3, "circling": 1, "spinning": 3}}
+DRILLS = {
+    "drill": {"moving": 1},
+    "turn": {"arcing": 3, "circling": 1, "spinning": 3, "growing": 1, "shrinking": 1},
+}
 """Kinds of drills, and how often each shows which motions."""
 SHARES = {
     "turns": {"any": 0.2, "drill": 0.35, "turn": 0.3, "lesson": 0.1, "filmed": 0.05},
@@ -73,6 +84,8 @@ def _telling(thing: Thing) -> bool:
     """
     if thing.words.startswith("spinning"):
         return SYMMETRY[thing.shape] <= 3 and 1.0 < np.ptp(thing.angle) < 1.9
+    if thing.words in GROWING:
+        return np.ptp(np.log(thing.scale)) > 0.4
     return np.ptp(thing.path, axis=0).max() >= 0.25 and (
         thing.words.startswith("moving") or "from" in thing.words
     )

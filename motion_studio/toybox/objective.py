@@ -16,6 +16,9 @@ DEPTH = 0.35
 where the noise leaves a little of it to see."""
 OBJECT_WEIGHT = 3.0
 """How much more the error counts where the object is: it fills a tenth of the picture."""
+LEVELS = 2.5, 1.5
+"""The exponents of Kumaraswamy's distribution of noise levels: half lie in .6 to .9, where the word of a
+shape changes most of what is drawn. Above, noise hides it; below, the picture itself shows it."""
 
 
 class Denoiser(nn.Module):
@@ -42,15 +45,18 @@ def loss_of(
 ) -> Tensor:
     """Return the squared error of v at a noise level drawn for each clip, changes and objects weighted up.
 
-    Changes are a fixed part of the error, so that their weight moves no optimum, only how soon it is found.
-    The object's weight fades with the signal: where noise hides the object, a weight on it would draw objects
-    everywhere. The first `drowned` share of the clips are little or nothing but noise, where only words say
-    what moves; there changes count twice as much again.
+    Levels are spread evenly over the clips of a step (Kingma et al., arXiv 2107.00630). Changes are a fixed
+    part of the error, so that their weight moves no optimum, only how soon it is found. The object's weight
+    fades with the signal's root: where noise hides the object, a weight on it would draw objects everywhere.
+    The first `drowned` share of the clips are little or nothing but noise, where only words say what moves;
+    there changes count twice as much again.
     """
     count, device = len(latents), latents.device
-    level = torch.rand(count, generator=generator, device=device) ** 0.8
+    share = _spread(count, generator, device)
+    first, second = LEVELS
+    level = (1 - (1 - share) ** (1 / second)) ** (1 / first)
     drown = torch.arange(count, device=device) < drowned * count
-    level = torch.where(drown, 1 - DEPTH * level**2 if drowned < 1 else 1.0, level)
+    level = torch.where(drown, 1 - DEPTH * share**1.6 if drowned < 1 else 1.0, level)
     timestep = (level * len(alphas)).long().clamp(max=len(alphas) - 1)
     noise = torch.randn(latents.shape, generator=generator, device=device)
     signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
@@ -60,7 +66,13 @@ def loss_of(
     still = error.mean(2, keepdim=True)
     weight = CHANGE_WEIGHT * (1 + drown.float()).view(-1, 1, 1, 1, 1)
     error = (still.square() + weight * (error - still).square()).mean(1)
-    return (error * (1 + OBJECT_WEIGHT * signal[:, 0] * cover)).mean()
+    return (error * (1 + OBJECT_WEIGHT * signal[:, 0].sqrt() * cover)).mean()
+
+
+def _spread(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Draw `count` numbers between 0 and 1, one from each of as many equal parts, in any order."""
+    part = torch.randperm(count, generator=generator, device=device)
+    return (part + torch.rand(count, generator=generator, device=device)) / count
 
 
 @torch.no_grad()

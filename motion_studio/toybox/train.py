@@ -1,8 +1,8 @@
 """Train the built-in model: `python -m motion_studio.toybox.train`. Seeded, resumable, on a CPU or a GPU.
 
 First the autoencoder, then text encoder and denoiser together: v-prediction with zero terminal SNR
-(Lin et al., arXiv 2305.08891), noise levels drawn as U^0.8, text dropped for guidance, weights averaged.
-In between the text encoder alone, for which way words go (`words.teach`).
+(Lin et al., arXiv 2305.08891), most of it at noise levels where looks are decided, text dropped for guidance,
+weights averaged. In between the text encoder alone, for which way words go (`words.teach`).
 """
 
 from __future__ import annotations
@@ -257,9 +257,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "toybox", help="checkpoints and curves")
     parser.add_argument("--from", dest="start", type=Path, help="a trained pipeline's folder to begin with")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=6400)
     parser.add_argument(
-        "--lessons-until", type=int, default=6400, help="after the drill, steps that stress motions' words"
+        "--lessons-until", type=int, default=5000, help="after the drill, steps that stress motions' words"
     )
     parser.add_argument("--drill-at", type=int, default=1000, help="the step before which words are drilled")
     parser.add_argument("--drill-steps", type=int, default=800, help="0 for lessons without a drill")

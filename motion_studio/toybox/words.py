@@ -22,7 +22,9 @@ from motion_studio.toybox.sample import HELD_OUT, caption, pick, sample_scene
 
 TURNING = ("arcing", "circling", "spinning")
 """Names of motions that turn."""
-MOVES = {"circle": 0.45, "spin": 0.1, "straight": 0.2, "": 0.25}
+GROWING = {"growing": 1.0, "shrinking": -1.0}
+"""Names of motions that change the size, and which way."""
+MOVES = {"circle": 0.4, "spin": 0.1, "grow": 0.1, "straight": 0.2, "": 0.2}
 """Families of the captions' motions (none: any, and any camera), and their shares."""
 STRENGTH = 4.0
 """Length of what is added to a state; states are some 7 long."""
@@ -31,24 +33,24 @@ _TAIL = 5
 """Tokens at a caption's end that know its motion: its last word, three of the ground, and the end's own."""
 
 
-def meaning(words: str) -> tuple[float, float, float]:
-    """Return the way a motion sets out (x, y; 0, 0 where words leave that open) and turns (clockwise 1)."""
+def meaning(words: str) -> tuple[float, float, float, float]:
+    """Return the way a motion sets out (x, y), turns (clockwise 1) and grows; 0: not in the words."""
     if not words.startswith(TURNING):
         towards = words.partition(" ")[2]
         if towards not in DIRECTIONS:
-            return 0.0, 0.0, 0.0
+            return 0.0, 0.0, 0.0, GROWING.get(words, 0.0)
         heading = DIRECTIONS.index(towards) * np.pi / 4
-        return float(np.cos(heading)), float(np.sin(heading)), 0.0
+        return float(np.cos(heading)), float(np.sin(heading)), 0.0, 0.0
     way = -1 if "counterclockwise" in words else 1
     for number, side in enumerate(SIDES):
         if words.endswith(side):
             heading = (number + way) * np.pi / 2  # a circle's tangent is a quarter turn on from its radius
-            return float(np.cos(heading)), float(np.sin(heading)), float(way)
-    return 0.0, 0.0, float(way)
+            return float(np.cos(heading)), float(np.sin(heading)), float(way), 0.0
+    return 0.0, 0.0, float(way), 0.0
 
 
 def teach(text: nn.Module, tokenizer, steps: int = 2000, captions: int = 6000, seed: int = 0) -> float:
-    """Train a CLIPTextModel, in place, to add what `meaning` says along three new axes of its states.
+    """Train a CLIPTextModel, in place, to add what `meaning` says along four new axes of its states.
 
     A minute and a half on a processor.
 
@@ -74,8 +76,8 @@ def teach(text: nn.Module, tokenizer, steps: int = 2000, captions: int = 6000, s
     return 1 - (left / first).item()
 
 
-def _said(rng: Rng) -> tuple[str, tuple[float, float, float]]:
-    """Draw a caption, of any motion at times without it, and what it says of turning."""
+def _said(rng: Rng) -> tuple[str, tuple[float, float, float, float]]:
+    """Draw a caption, of any motion at times without it, and what it says of its way."""
     move, seed = pick(MOVES, rng), int(rng.integers(HELD_OUT))
     scene = sample_scene(seed, move=move, camera="none") if move else sample_scene(seed)
     named = bool(move) or rng.uniform() < 0.75
@@ -86,7 +88,7 @@ def _said(rng: Rng) -> tuple[str, tuple[float, float, float]]:
 def _lessons(encoder: nn.Module, tokenizer, captions: int, rng: Rng) -> tuple[Tensor, Tensor]:
     """Return token ids (N, L) of captions, and the states (N, L, C) that `encoder` is to give them."""
     device, width = encoder.device, encoder.config.hidden_size
-    axes = torch.from_numpy(np.linalg.qr(rng.normal(size=(width, 3)))[0].T).float().to(device)
+    axes = torch.from_numpy(np.linalg.qr(rng.normal(size=(width, 4)))[0].T).float().to(device)
     texts, meanings = zip(*(_said(rng) for _ in range(captions)), strict=True)
     tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").to(device)
     states = torch.cat([encoder(ids).last_hidden_state for ids in tokens.input_ids.split(_BATCH)])
