@@ -15,6 +15,8 @@ ZOOM_AT = 0.35
 """Distance from the picture's centre at which zoom and roll count as shifts, in widths."""
 WHOLE = 0.05
 """Spread of the ground's shifts, in widths, from which on all of the noise is carried."""
+RESTS = 0.02
+"""Share of `WHOLE` below which a camera is at rest: what tracking gives of one is .006 at most."""
 
 
 def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
@@ -45,7 +47,8 @@ def moving(camera: Tensor) -> float:
     """
     shifts = camera * camera.new_tensor([1, 1, ZOOM_AT, ZOOM_AT])
     spread = (shifts - shifts.mean(0)).square().sum(1).mean().sqrt()
-    return min(1.0, float(spread) / WHOLE)
+    share = min(1.0, float(spread) / WHOLE)
+    return share if share >= RESTS else 0.0
 
 
 class CarriedNoise:

@@ -39,8 +39,6 @@ Load = Callable[[str], Motion]
 # These leave the mean over the frames where it was, so that looks can be taken out after them as well.
 KEEP_LOOKS_APART = ("reverse", "mirror", "turn", "move", "zoom", "mask")
 REST = Film()
-RESTS = 0.05
-"""How far a camera must be `moving` to be drawn: less is what tracking a still one gives."""
 
 
 def build(mix: Mix, load: Load) -> Motion:
@@ -135,7 +133,7 @@ def preview_paths(mix: Mix, load: Load, film: Film = REST) -> dict[str, Any]:
             track["path"] = _filmed(track["path"], film, aspect)
         drawn["blends"] = [_filmed(way, film, aspect) for way in drawn["blends"]]
         camera = film.seen(camera, drawn["frames"])
-    rests = camera is None or moving(camera) < RESTS
+    rests = camera is None or not moving(camera)
     return {**drawn, "camera": None if rests else camera.tolist()}
 
 

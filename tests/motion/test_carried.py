@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import WHOLE, carried_noise, moving
+from motion_studio.motion.carried import RESTS, WHOLE, carried_noise, moving
 
 
 def camera(frames: int, column: int, size: float) -> torch.Tensor:
@@ -59,6 +59,7 @@ def test_a_seed_gives_the_same_noise_again():
 def test_a_camera_at_rest_carries_nothing_and_one_that_moves_all():
     assert moving(torch.zeros(4, 4)) == 0
     assert 0 < moving(camera(4, 0, WHOLE / 2)) < 1
+    assert moving(camera(4, 0, WHOLE * RESTS)) == 0 < moving(camera(4, 0, 4 * WHOLE * RESTS))
     assert all(moving(camera(4, column, 0.8)) == 1 for column in range(4))
 
 
