@@ -120,7 +120,7 @@ GENERATE = {
     "no_motion_note": "What the base model does on its own",
     "empty": "Your library is empty. Learn a motion on the first tab.",
     "strength": "Strength",
-    "strength_info": "On by about 0.3. Below 0 it is no reverse: the mixer has one.",
+    "strength_info": "Seen from about 0.3 on. Below 0 it does not run backwards: the mixer reverses.",
     "guide_until": "Guided until",
     "guide_until_info": "Share of the steps in which guidance strengthens the motion, too.",
     "play_until": "Plays until",

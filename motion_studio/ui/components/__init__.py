@@ -66,7 +66,8 @@ def dial(label: str, value: float = 0, **kwargs: Any) -> gr.HTML:
 
 def stage(**kwargs: Any) -> gr.HTML:
     """The drawn ways of the tracks and of the mix; value: `mix_desk.ways`."""
-    skeleton = f'<div class="stage"></div><p class="hint">{text.STAGE["empty"]}</p><div class="pen"></div>'
+    canvas = f'<div class="stage"></div><p class="hint">{text.STAGE["empty"]}</p>'
+    skeleton = f'<div class="canvas">{canvas}</div><div class="pen"></div>'
     return _component("stage", skeleton, None, text.STAGE, **kwargs)
 
 
