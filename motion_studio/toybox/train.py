@@ -11,7 +11,7 @@ import argparse
 import csv
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from motion_studio.backbones.toybox_build import (
     see_time,
 )
 from motion_studio.toybox.autoencoder import train_autoencoder
+from motion_studio.toybox.course import Course, thinned
 from motion_studio.toybox.data import TWO, LatentPool, frame_batch
 from motion_studio.toybox.objective import Denoiser, explained, loss_of
 from motion_studio.toybox.quicker import fastest_precision, replayed
@@ -38,8 +39,6 @@ from motion_studio.toybox.sample import vocabulary
 from motion_studio.toybox.words import teach
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES = (2, 4, 2, 16)
-"""Frames a clip in one training step after another."""
 ON_A_GPU = {
     "batch": 96,
     "fresh": 96,
@@ -49,15 +48,6 @@ ON_A_GPU = {
 }
 """Defaults where there is a GPU: on an H100 a step of 64 clips takes no longer than one of 32, and one core
 draws some seventy clips a second."""
-
-
-def pace(step: int, steps: int, fall: float, *fresh: int) -> float:
-    """Return the factor of the learning rate: a short rise, level, and a fall over the last share `fall`.
-
-    It rises once more at each step of `fresh`, before which the optimiser forgets what it knew.
-    """
-    since = step - max(begun for begun in (0, *fresh) if begun <= step)
-    return min(1.0, (since + 1) / 50, (steps - step) / (fall * steps))
 
 
 def autoencoder(pipe, args: argparse.Namespace, device: torch.device, decoder_only: bool = False) -> None:
@@ -110,11 +100,11 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     plain_attention(pipe.unet)
     model = Denoiser(pipe.text_encoder, pipe.unet).to(device)
     alphas = pipe.scheduler.alphas_cumprod.to(device)
+    course = Course(**{field.name: getattr(args, field.name) for field in fields(Course)})
     state, done = args.work / "state", args.work / "done"
     first = int(done.read_text()) if state.exists() else 0
-    taught = args.word_steps and args.drill_steps + args.turn_steps and first > args.drill_at
-    model.text.requires_grad_(not (args.keep_text or taught))
-    pool = _pool(pipe, args, first)
+    model.text.requires_grad_(not (args.keep_text or (args.word_steps and course.taught(first))))
+    pool = _pool(pipe, args, course, first)
     aside = LatentPool(pipe.vae, pipe.tokenizer, args.aside, args.seed + 1, "drill", args.aside)
     aside.add()
     precision = args.precision or _precision(model, pool.batch(args.batch), alphas)
@@ -130,24 +120,22 @@ def denoiser(pipe, args: argparse.Namespace, device: torch.device) -> Denoiser:
     if device.type == "cuda" and args.keep_text:  # else words would need gradients
         replayed(model.unet, args.batch, 16, precision)
     began, losses = time.time(), []
-    fresh = args.drill_at, args.drill_at + args.drill_steps
     for step in tqdm(range(first, args.steps), initial=first, total=args.steps, mininterval=20):
         for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate * pace(step, args.steps, args.fall, *fresh)
-        stage = _stage(step, args)
-        before = _stage(step - 1, args)
-        if stage.clips != before.clips and stage.clips in ("drill", "turns"):
-            if args.word_steps and before.clips != "drill":
-                teach_words(pipe, args)
+            group["lr"] = args.learning_rate * course.rate(step)
+        stage = course.stage(step)
+        if args.word_steps and course.teaches(step):
+            teach_words(pipe, args)
+        if course.forgets(step):
             if stage.clips == "drill":
                 see_time(model.unet)
-            optimizer.state.clear()  # it knows gradients of before: the first steps would be far too long
+            optimizer.state.clear()
             average.n_averaged.zero_()
-        if step > first and stage.clips != before.clips:
-            pool = _pool(pipe, args, step)
+        if step > first and course.begins(step):
+            pool = _pool(pipe, args, course, step)
         pool.add()
         generator = torch.Generator(device).manual_seed(args.seed * 7919 + step)
-        batch, frames = _batch(pool, stage.frames[step % len(stage.frames)], args, generator)
+        batch, frames = thinned(pool, args.batch, stage.frames[step % len(stage.frames)], generator)
         with at_frames(model.unet, frames), accelerator.autocast():
             loss = loss_of(prepared, *batch, alphas, generator, stage.drowned)
         accelerator.backward(loss)
@@ -183,58 +171,14 @@ def teach_words(pipe, args: argparse.Namespace) -> None:
     pipe.text_encoder.requires_grad_(False)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What a step trains on: which clips are drawn, how many of their frames in turn, what share is noise."""
-
-    clips: str
-    frames: tuple[int, ...]
-    drowned: float
-
-
-def _stage(step: int, args: argparse.Namespace) -> Stage:
-    """Return the stage a step belongs to.
-
-    A word of motion and the frame's index act only together, a saddle that mixed training did not leave in
-    thousands of steps. The drill leaves it, once the text encoder knows which way words go: wide straight
-    motions out of nothing but noise, then at all levels of noise, so that words learn to be silent where the
-    picture speaks. Turns do so for words that turn. Lessons add the other words, on more frames: two of them
-    cannot show a circle.
-    """
-    since = step - args.drill_at
-    whole = step >= args.thin_until * args.steps
-    if 0 <= since < args.drill_steps:
-        return Stage("drill", (4, 2), 1.0 if since < args.drill_steps / 2 else 0.5)
-    if 0 <= since < args.drill_steps + args.turn_steps:
-        return Stage("turns", (4, 4, 4, 16), 0.7)
-    if since >= 0 and step < args.lessons_until:
-        return Stage("lessons", (4, 8, 16), 0.3)
-    return Stage("any", (16,) if whole else FRAMES, 0.2 if since >= 0 else 0.0)
-
-
-def _pool(pipe, args: argparse.Namespace, step: int) -> LatentPool:
+def _pool(pipe, args: argparse.Namespace, course: Course, step: int) -> LatentPool:
     """Draw the clips that training from `step` on begins with."""
-    kind, seed = _stage(step, args).clips, args.seed + step
+    kind, seed = course.stage(step).clips, args.seed + step
     pool = LatentPool(pipe.vae, pipe.tokenizer, args.pool, seed, kind, args.fresh, args.workers, args.two)
     first = args.start_pool // args.fresh if step < args.steps else 1
     for _ in tqdm(range(max(first, 1)), desc="clips", mininterval=5):
         pool.add()
     return pool
-
-
-def _batch(
-    pool: LatentPool, count: int, args: argparse.Namespace, generator: torch.Generator
-) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Draw clips and say which `count` of their frames: all, or one of each half or quarter.
-
-    Thinned clips still show their whole motion, and many more captions fit the same step.
-    """
-    latents, ids, cover = pool.batch(args.batch * 16 // count)
-    part = latents.shape[2] // count
-    device = latents.device
-    frames = torch.randint(part, (count,), generator=generator, device=device)
-    frames = torch.arange(count, device=device) * part + frames
-    return (latents[:, :, frames], ids, cover[:, frames]), frames
 
 
 def _log(file: Path, head: tuple[str, ...], row: tuple) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,10 +22,15 @@ from motion_studio.backbones.toybox_build import (
     refill,
     see_time,
 )
+from motion_studio.toybox.course import Course
 from motion_studio.toybox.data import LatentPool
 from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
-from motion_studio.toybox.train import _stage, main, pace
+from motion_studio.toybox.train import main
+
+COURSE = Course(
+    steps=100, drill_at=20, drill_steps=10, turn_steps=10, lessons_until=50, thin_until=0.8, fall=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +126,12 @@ def test_thinned_clips_stand_at_their_own_times(pipe):
 
 
 def test_the_rate_rises_and_falls():
-    assert pace(0, 1000, 0.3, 2000) == 0.02 and pace(400, 1000, 0.3, 2000) == 1
-    assert pace(999, 1000, 0.3, 2000) == pytest.approx(1 / 300)
-    assert pace(850, 1000, 0.1, 2000) == 1
-    assert pace(499, 1000, 0.3, 500) == 1 and pace(500, 1000, 0.3, 500) == 0.02
+    plain = replace(COURSE, steps=1000, drill_at=2000, fall=0.3)
+    assert plain.rate(0) == 0.02 and plain.rate(400) == 1
+    assert plain.rate(999) == pytest.approx(1 / 300)
+    assert replace(plain, fall=0.1).rate(850) == 1
+    fresh = replace(plain, drill_at=500, drill_steps=100)
+    assert fresh.rate(499) == 1 and fresh.rate(500) == 0.02 == fresh.rate(600) < fresh.rate(601)
 
 
 def test_drills_are_nothing_but_noise():
@@ -192,15 +199,21 @@ def test_a_new_model_can_tell_frames_apart_where_words_are_read():
 
 
 def test_words_are_drilled_then_taught_then_left_among_the_rest():
-    args = SimpleNamespace(
-        steps=100, drill_at=20, drill_steps=10, turn_steps=10, lessons_until=50, thin_until=0.8
-    )
-    stages = {step: _stage(step, args) for step in (0, 19, 20, 25, 30, 39, 40, 49, 50, 80)}
+    stages = {step: COURSE.stage(step) for step in (0, 19, 20, 25, 30, 39, 40, 49, 50, 80)}
     assert [stage.clips for stage in stages.values()] == ["any"] * 2 + ["drill"] * 2 + ["turns"] * 2 + [
         "lessons"
     ] * 2 + ["any"] * 2
     assert [stages[step].drowned for step in (0, 20, 25, 30, 40, 50)] == [0, 1, 0.5, 0.7, 0.3, 0.2]
     assert set(stages[20].frames) == {2, 4} and 16 in stages[50].frames and stages[80].frames == (16,)
+    steps = range(100)
+    assert [step for step in steps if COURSE.begins(step)] == [20, 30, 40, 50]
+    assert [step for step in steps if COURSE.forgets(step)] == [20, 30]
+    assert [step for step in steps if COURSE.teaches(step)] == [20]
+    assert [step for step in steps if COURSE.taught(step)] == list(range(21, 100))
+    undrilled = replace(COURSE, drill_steps=0)
+    assert [step for step in steps if undrilled.teaches(step)] == [20]
+    untaught = replace(undrilled, turn_steps=0)
+    assert not any(untaught.teaches(step) or untaught.taught(step) for step in steps)
 
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
