@@ -19,6 +19,13 @@ RESTS = 0.02
 """Share of `WHOLE` below which a camera is at rest: what tracking gives of one is .006 at most."""
 
 
+def camera_maps(camera: Tensor) -> tuple[Tensor, Tensor]:
+    """What a camera's curve (F, 4) makes of points from the centre: linear maps (F, 2, 2), shifts (F, 2)."""
+    cos, sin = camera[:, 3].cos(), camera[:, 3].sin()
+    turns = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    return camera[:, 2].exp()[:, None, None] * turns, camera[:, :2]
+
+
 def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
     """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths.
 
@@ -34,10 +41,8 @@ def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
 
 def carried_along(camera: Tensor, places: Tensor) -> Tensor:
     """Where ground at places (N, 2, H, W) of frame 0 is in each frame, (F, N, 2, H, W), as `carried_back`."""
-    dx, dy, zoom, roll = camera.T[:, :, None, None, None]
-    cos, sin = roll.cos() * zoom.exp(), roll.sin() * zoom.exp()
-    x, y = places[:, 0], places[:, 1]
-    return torch.stack([cos * x - sin * y + dx, sin * x + cos * y + dy], 2)
+    linear, shifts = camera_maps(camera)
+    return torch.einsum("fij,njhw->fnihw", linear, places) + shifts[:, None, :, None, None]
 
 
 def moving(camera: Tensor) -> float:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import InputError
+from motion_studio.motion.carried import camera_maps
 from motion_studio.motion.checks import Choice, Flag, Number, Points, parameter
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import stretched, through_mask, through_place
@@ -167,7 +168,7 @@ class Film(PlaceOperation):
         curve = self.curve(frames)
         if camera is None:
             return curve
-        shifts, linear = _carried(curve)
+        linear, shifts = camera_maps(curve)
         shifts = shifts + (linear @ camera[:, :2, None])[:, :, 0]
         return torch.cat([shifts, camera[:, 2:] + curve[:, 2:]], dim=1)
 
@@ -177,7 +178,7 @@ class Film(PlaceOperation):
         return torch.linalg.solve(linear, path[:, :, None] - shifts)[:, :, 0]
 
     def affine(self, frames: int, aspect: float, path: Tensor | None) -> Tensor:
-        shifts, linear = _carried(self.curve(frames).double())
+        linear, shifts = camera_maps(self.curve(frames).double())
         centre = torch.tensor([0.5, aspect / 2], dtype=torch.float64)
         return torch.cat([linear, (centre + shifts - linear @ centre)[:, :, None]], dim=2)
 
@@ -255,13 +256,6 @@ def _about_centre(xx: float, xy: float, yx: float, yy: float, aspect: float) -> 
     linear = torch.tensor([[xx, xy], [yx, yy]], dtype=torch.float64)
     centre = torch.tensor([[0.5], [aspect / 2]], dtype=torch.float64)
     return torch.cat([linear, centre - linear @ centre], dim=1)[None]
-
-
-def _carried(camera: Tensor) -> tuple[Tensor, Tensor]:
-    """What a camera's curve (N, 4) makes of points from the centre: shifts (N, 2), linear maps (N, 2, 2)."""
-    cos, sin = camera[:, 3].cos(), camera[:, 3].sin()
-    turns = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
-    return camera[:, :2], camera[:, 2].exp()[:, None, None] * turns
 
 
 def _shifts(offsets: Tensor) -> Tensor:
