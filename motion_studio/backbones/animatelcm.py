@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from diffusers import LCMScheduler
-from torch import Tensor
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone, pipeline
 from motion_studio.backbones.hub import repo_and_file
@@ -14,19 +10,6 @@ from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.unet import precision
 
 LORA_SCALE = 0.8
-
-
-class SeededLCMScheduler(LCMScheduler):
-    """LCM sampling whose noise between steps is the same each time, so that a recipe makes its clip again."""
-
-    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
-        """As ever, and the noise starts anew."""
-        super().set_timesteps(*args, **kwargs)
-        self.generator = torch.Generator().manual_seed(0)
-
-    def step(self, model_output: Tensor, timestep: Any, sample: Tensor, **kwargs: Any) -> Any:
-        """As ever, with noise from the scheduler's own generator."""
-        return super().step(model_output, timestep, sample, generator=self.generator, **kwargs)
 
 
 def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
@@ -37,5 +20,5 @@ def load(spec: BaseSpec, device: str) -> AnimateDiffBackbone:
     pipe.load_lora_weights(repo, weight_name=name, use_safetensors=True)
     pipe.fuse_lora(lora_scale=LORA_SCALE)
     pipe.unload_lora_weights()
-    pipe.scheduler = SeededLCMScheduler.from_config(pipe.scheduler.config)
+    pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
     return AnimateDiffBackbone(spec, pipe.to(precision(device)), device)

@@ -88,8 +88,8 @@ def kept_for_backward(module: nn.Module, forward: Callable[[], Any]) -> int:
     return sum(size for address, size in sizes.items() if address not in weights)
 
 
-def learning_bytes(backbone: Backbone, levels: int) -> int:
-    """About what one step of learning keeps for backward, at `levels` noise levels and the base's own size.
+def learning_bytes(backbone: Backbone) -> int:
+    """About what one step of learning keeps for backward for each noise level, at the base's own size.
 
     Measured on a smaller picture, since what is kept grows with its area.
     """
@@ -99,4 +99,4 @@ def learning_bytes(backbone: Backbone, levels: int) -> int:
     latents = torch.zeros(1, backbone.latent_channels, frames, *small, requires_grad=True)
     text = backbone.encode_text([""])
     kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 0, text))
-    return levels * kept * prod(full) // prod(small)
+    return kept * prod(full) // prod(small)

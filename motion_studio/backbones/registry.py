@@ -55,6 +55,8 @@ class BaseSpec:
     """The share of the steps in which frames share ground and object; measured for the toybox alone."""
     several: dict[str, float] = field(default_factory=dict)
     """Settings that differ where several objects have words of their own; measured for the toybox alone."""
+    previews: int = 16
+    """How often at most a clip is shown while it is made: each time, all its frames are decoded."""
     repo: str = ""
     """A diffusers pipeline: its id on the Hugging Face Hub, or its folder."""
     revision: str | None = None
@@ -208,6 +210,7 @@ BASES: dict[str, BaseSpec] = {
         max_frames=81,
         memory_mb=20000,
         steps=50,
+        previews=2,
         repo="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
     ),
 }

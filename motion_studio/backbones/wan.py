@@ -5,11 +5,12 @@ Its autoencoder takes frames by four, the first by itself. A motion's N are late
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from diffusers import WanPipeline
+from diffusers import AutoencoderKLWan, WanPipeline
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
@@ -155,7 +156,7 @@ class WanBackbone(Backbone):
     def encode(self, frames: Tensor) -> Tensor:
         vae = self.pipe.vae
         video = (2 * frames - 1).transpose(0, 1)[None].to(self.device, vae.dtype)
-        with self.lock:
+        with self.lock, _nothing_kept(vae):
             latents = vae.encode(video).latent_dist.mode().float()
         return (latents - self._mean.to(latents)) / self._std.to(latents)
 
@@ -163,7 +164,7 @@ class WanBackbone(Backbone):
     def decode(self, latents: Tensor) -> Tensor:
         vae = self.pipe.vae
         scaled = latents * self._std.to(latents) + self._mean.to(latents)
-        with self.lock:
+        with self.lock, _nothing_kept(vae):
             video = vae.decode(scaled.to(self.device, vae.dtype)).sample
         return (video[0].transpose(0, 1).float().cpu() / 2 + 0.5).clamp(0, 1)
 
@@ -182,6 +183,15 @@ class WanBackbone(Backbone):
     def spatial_lora(self, seed: int) -> AbstractContextManager[SpatialLora]:
         # What is left is attention to the text, which each token does for itself.
         return spatial_lora(self.denoiser, self.layers, seed, self.lock)
+
+
+@contextmanager
+def _nothing_kept(vae: AutoencoderKLWan) -> Iterator[None]:
+    """What the autoencoder keeps of a frame for the next one goes when it fails, too: it is gigabytes."""
+    try:
+        yield
+    finally:
+        vae.clear_cache()
 
 
 def load(spec: BaseSpec, device: str) -> WanBackbone:

@@ -45,7 +45,7 @@ def demo(arguments: argparse.Namespace) -> None:
     keep_clip(path, *files)
     clip = read_clip(path)
     learning = changed(preset(arguments.preset), arguments, preview_every=0)
-    backbone = Manager(arguments.device).backbone(arguments.base)
+    backbone = Manager(arguments.device).backbone(arguments.base, learning.noise_levels)
     reference = fit(clip, backbone.frames, backbone.height, backbone.width, backbone.fps)
     # The seed of the arguments is the inversion's; the clip's stays, so that the figures can be compared.
     settings = backbone.spec.generation(arguments.prompt or PROMPT)

@@ -38,7 +38,7 @@ def invert(arguments: argparse.Namespace) -> None:
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)
-    backbone = Manager(arguments.device).backbone(arguments.base)
+    backbone = Manager(arguments.device).backbone(arguments.base, settings.noise_levels)
     size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
     reference = fit(clip, *size, how=arguments.fit)
     started = time.monotonic()

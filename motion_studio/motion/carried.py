@@ -26,6 +26,13 @@ def camera_maps(camera: Tensor) -> tuple[Tensor, Tensor]:
     return camera[:, 2].exp()[:, None, None] * turns, camera[:, :2]
 
 
+def rebased(camera: Tensor) -> Tensor:
+    """A camera's curve (F, 4) as seen from its own first frame, which is then at rest."""
+    linear, shifts = camera_maps(camera)
+    since = linear @ torch.linalg.inv(linear[0])
+    return torch.cat([shifts - since @ shifts[0], camera[:, 2:] - camera[0, 2:]], dim=1)
+
+
 def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
     """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths.
 

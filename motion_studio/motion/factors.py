@@ -25,11 +25,18 @@ def interpolation(positions: Tensor, frames: int) -> Tensor:
 
 
 def stretched(curve: Tensor, frames: int) -> Tensor:
-    """A curve (N, k) read at `frames` frames, first on first and last on last."""
+    """A curve (N, k) read at `frames` frames, first on first and last on last.
+
+    Rows of NaN stand for nothing: a frame nearer to one is NaN, any other is read from those that are not.
+    """
     if len(curve) == frames:
         return curve
     positions = torch.linspace(0, len(curve) - 1, frames, dtype=torch.float64)
-    return interpolation(positions, len(curve)).to(curve) @ curve
+    matrix = interpolation(positions, len(curve)).to(curve)
+    there = (~curve.isnan().any(1, keepdim=True)).to(curve)
+    known = matrix @ there
+    read = matrix @ (curve.nan_to_num() * there) / known
+    return torch.where(known < 0.5, torch.nan, read) if not there.all() else matrix @ curve
 
 
 def each_voice(function: Callable[..., SiteEmbedding]) -> Callable[..., SiteEmbedding]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
+from motion_studio.motion.carried import rebased
 from motion_studio.motion.checks import check_of
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import interpolation, through_place, through_time
@@ -84,8 +85,7 @@ class TimeOperation(Operation):
         if not (self.gain(len(positions)) > 0).any():
             camera = None  # a motion that is silent or turned against itself carries no noise along either
         if camera is not None:
-            camera = hearing @ camera
-            camera = camera - camera[0]  # since the new frame 0; shifts and turns added to first order
+            camera = rebased(hearing @ camera)
         loudest = float(self.gain(len(positions)).amax().clamp(0, 1))
         curves = {"sizes": motion.sizes(), "turns": motion.turns()}
         read = {name: None if curve is None else hearing @ curve for name, curve in curves.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -51,6 +52,9 @@ def denoise(
     # A scheduler that names neither (flow matching's) takes noise and samples as they are.
     scale = getattr(scheduler, "scale_model_input", lambda sample, _: sample)
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
+    # One that adds noise between steps adds the same for the same seed, but not the noise it all begins with.
+    draws = "generator" in signature(scheduler.step).parameters
+    drawn = {"generator": torch.Generator().manual_seed(settings.seed + 1)} if draws else {}
     for step, t in enumerate(scheduler.timesteps, 1):
         check(cancel)
         scaled = scale(latents, t)
@@ -67,7 +71,7 @@ def denoise(
             for one in now:
                 clean = one(clean)
             output = backbone.process.output(scaled, clean, t)
-        latents = scheduler.step(output, t, latents).prev_sample
+        latents = scheduler.step(output, t, latents, **drawn).prev_sample
         yield step, latents, clean
 
 

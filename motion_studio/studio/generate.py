@@ -38,6 +38,8 @@ def generate(
 ) -> Iterator[Event]:
     """Make a clip; ends with Done(Clip). Every `preview_every` steps a Preview shows what it will become.
 
+    It does so less often where the base asks for few `previews`.
+
     `reference_latents` (1, C, N, h, w), from `backbone.encode`, are what the noise prior is inverted from.
     Roles `beside` are drawn about their paths, each by its own prompt and motion; the prompt of the settings
     and `motion` draw the rest, the ground among it, and the camera is that of `motion`. Raises
@@ -78,6 +80,8 @@ def generate(
     ground = shared_ground(shape, settings, motion, beside)
     shared = objects if ground is None else [*objects, ground]
     yield Progress(0, settings.steps, "Making the clip")
+    if preview_every:
+        preview_every = max(preview_every, -(-settings.steps // (backbone.spec.previews + 1)))
     path = denoise(backbone, processors, latents, text, settings, cancel, shared, drawn)
     for step, latents, clean in path:  # noqa: B007 - the last latents are the clip
         yield Progress(step, settings.steps, "Making the clip")

@@ -18,7 +18,7 @@ from motion_studio.backbones.discrepancy import attention_maps, local_sites, loc
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import SettingsError
-from motion_studio.motion.carried import CarriedNoise, moving
+from motion_studio.motion.carried import CarriedNoise, moving, rebased
 from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
 from motion_studio.motion.looks import recast, shuffle_looks
@@ -169,8 +169,7 @@ class _Learner:
     def _carried(self, order: Tensor | None) -> CarriedNoise | None:
         if order is None or self.carried is None:
             return self.carried
-        camera = self.camera[order]
-        return CarriedNoise(camera - camera[0], *self.latents.shape[3:])
+        return CarriedNoise(rebased(self.camera[order]), *self.latents.shape[3:])
 
     def _shuffled(self) -> Tensor:
         """The clip in other looks, on another ground too where it was seen what moves and how."""

@@ -14,7 +14,6 @@ from motion_studio.backbones.memory import bring_back, is_away, send_away, store
 from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import find, load
 from motion_studio.backbones.turns import TurnLock
-from motion_studio.settings import InversionSettings
 from motion_studio.studio.memory import (
     CHECKPOINTING,
     FLOAT8,
@@ -47,12 +46,14 @@ class Manager:
         # The one used last stands last.
         self._loaded: dict[str, Backbone] = {}
         self._held: Counter[str] = Counter()
+        # Bytes that a noise level takes in learning.
         self._learning: dict[str, int] = {}
         self._levers: dict[str, list[str]] = {}
 
-    def backbone(self, name: str) -> Backbone:
+    def backbone(self, name: str, levels: int = 0) -> Backbone:
         """The base model of that name; SettingsError lists the known ones.
 
+        Its memory is made to do for learning from so many noise levels at once; 0 is for making clips alone.
         It may leave again when another needs its room: a job takes it through `using`.
         """
         with self.lock:
@@ -65,15 +66,15 @@ class Manager:
                 backbone.lock = self.lock
                 self._loaded[name] = backbone
             self._loaded[name] = self._loaded.pop(name)
-            if not self._held[name]:
-                self._fit(name)
+            if levels or not self._held[name]:
+                self._fit(name, levels)
             return self._loaded[name]
 
     @contextmanager
-    def using(self, name: str) -> Iterator[Backbone]:
-        """The base model of that name, which stays loaded while inside."""
+    def using(self, name: str, levels: int = 0) -> Iterator[Backbone]:
+        """What `backbone` returns, which stays loaded while inside."""
         with self.lock:
-            backbone = self.backbone(name)
+            backbone = self.backbone(name, levels)
             self._held[name] += 1
         try:
             yield backbone
@@ -102,23 +103,29 @@ class Manager:
                     kept.pop(other, None)
                 release()
 
-    def _fit(self, name: str) -> None:
-        """Save as much memory on a base model as the free memory asks for, and no more."""
+    def _fit(self, name: str, levels: int) -> None:
+        """Save as much memory on a base model as the free memory asks for, and no more.
+
+        Under a job that holds it only what learning computes again is chosen anew: nothing else reads that.
+        """
         backbone = self._loaded[name]
         away = all(is_away(part) for part in backbone.others)
         denoiser, others = weight_bytes(backbone.denoiser), weight_bytes(*backbone.others)
-        if name not in self._learning:
-            self._learning[name] = learning_bytes(backbone, InversionSettings().noise_levels)
-        need = Need(denoiser, others, self._learning[name], _decoding(backbone))
+        if levels and name not in self._learning:
+            self._learning[name] = learning_bytes(backbone)
+        learning = levels * self._learning[name] if levels else 0
+        need = Need(denoiser, others, learning, _decoding(backbone))
         free = self.free(self.device) + denoiser + (0 if away else others)
         chosen = levers(need, free, self.device)
-
+        if levels:
+            partly = "part" if PARTLY in chosen else "off"
+            backbone.checkpointing = "on" if CHECKPOINTING in chosen else partly
+        if self._held[name]:
+            return
         if OFFLOAD in chosen:
             send_away(backbone)
         else:
             bring_back(backbone)
-        partly = "part" if PARTLY in chosen else "off"
-        backbone.checkpointing = "on" if CHECKPOINTING in chosen else partly
         backbone.chunk = 1 if FRAME_BY_FRAME in chosen else type(backbone).chunk
         if FLOAT8 in self.levers(name):
             chosen = [*(lever for lever in chosen if lever != FLOAT8), FLOAT8]

@@ -62,7 +62,7 @@ class Studio:
 
         def make(cancel: threading.Event, stop: threading.Event) -> Generator[Event]:
             yield from self._ready(cancel, settings.steps)
-            with self.manager.using(self._name) as backbone:
+            with self.manager.using(self._name, settings.noise_levels) as backbone:
                 for event in invert(backbone, clip, settings, prompt, cancel, stop):
                     if isinstance(event, Done) and not cancel.is_set():
                         self.drafts.keep(job_id, event.result, clip)

@@ -94,8 +94,8 @@ def test_checkpointing_is_undone_also_after_an_exception(backbone):
 
 
 def test_what_learning_keeps(backbone):
-    one = learning_bytes(backbone, 1)
-    assert one > 0 and learning_bytes(backbone, 3) == 3 * one
+    one = learning_bytes(backbone)
+    assert one > 0
     latents, text = inputs(backbone)[0].requires_grad_(), backbone.encode_text([""])
     assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
 
@@ -107,7 +107,7 @@ def test_what_learning_keeps_at_a_larger_size_is_told_from_a_smaller(backbone):
     latents, text = torch.zeros(shape, requires_grad=True), large.encode_text([""])
     kept = kept_for_backward(large.denoiser, lambda: large.predict(latents, 0, text))
     # Six times the area; at tiny size much of Wan is the prompt's 512 tokens, which do not grow with it.
-    assert 0.95 < learning_bytes(large, 2) / (2 * kept) < 2
+    assert 0.95 < learning_bytes(large) / kept < 2
 
 
 def test_text_encoder_and_autoencoder_go_and_come_back(backbone):

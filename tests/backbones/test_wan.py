@@ -256,6 +256,27 @@ def test_encoders_kept_away_work_the_same(clip):
     assert torch.equal(away.encode_text(["a red ball"]), here.encode_text(["a red ball"]))
 
 
+def test_the_autoencoder_keeps_nothing_when_it_fails(backbone, clip):
+    vae, calls = backbone.pipe.vae, []
+
+    def fail(*_args):
+        calls.append(1)
+        if len(calls) > 1:  # in its second turn, which needs what it kept of the first
+            raise RuntimeError("on purpose")
+
+    for part, use in (
+        (vae.decoder, lambda: backbone.decode(torch.zeros(1, 4, N, 4, 4))),
+        (vae.encoder, None),
+    ):
+        calls.clear()
+        hook = part.register_forward_hook(fail)
+        with pytest.raises(RuntimeError, match="on purpose"):
+            use() if use else backbone.encode(clip.frames)
+        hook.remove()
+        assert len(calls) == 2
+        assert not any(isinstance(kept, torch.Tensor) for kept in (*vae._feat_map, *vae._enc_feat_map))
+
+
 def test_loading_from_a_folder(tmp_path, backbone):
     tiny_wan_pipeline().save_pretrained(tmp_path / "wan")
     loaded = load(str(tmp_path / "wan"))

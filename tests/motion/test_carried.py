@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import RESTS, WHOLE, carried_noise, moving
+from motion_studio.motion.carried import RESTS, WHOLE, camera_maps, carried_noise, moving, rebased
 
 
 def camera(frames: int, column: int, size: float) -> torch.Tensor:
@@ -66,3 +66,17 @@ def test_a_camera_at_rest_carries_nothing_and_one_that_moves_all():
 def test_a_curve_of_another_length_is_refused():
     with pytest.raises(InputError, match=r"\(3, 4\) is allowed"):
         carried_noise((1, 4, 3, 8, 8), torch.zeros(2, 4))
+
+
+def test_another_first_frame_is_at_rest_and_points_go_as_they_went():
+    curve = torch.tensor([[0.0, 0, 0, 0], [0.1, -0.2, 0.2, 0.5], [-0.3, 0.1, 0.4, -0.8]]).flip(0)
+    seen = rebased(curve)
+    assert torch.allclose(seen[0], torch.zeros(4), atol=1e-6)
+    points = torch.rand(2, 9, generator=torch.Generator().manual_seed(0))  # of the old first frame
+    (before, old), (after, new) = camera_maps(curve), camera_maps(seen)
+    first = before[0] @ points + old[0][:, None]
+    for n in range(3):
+        assert torch.allclose(
+            after[n] @ first + new[n][:, None], before[n] @ points + old[n][:, None], atol=1e-5
+        )
+    assert torch.allclose(rebased(seen.flip(0)), curve.flip(0), atol=1e-5)

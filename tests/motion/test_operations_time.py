@@ -136,7 +136,12 @@ def test_camera_starts_anew(make_motion):
     camera = [[0.1 * n, 0, 0.02 * n, 0] for n in range(12)]
     reversed_ = Reverse().apply(make_motion(camera=camera)).camera()
     torch.testing.assert_close(reversed_[0], torch.zeros(4))
-    torch.testing.assert_close(reversed_[:, 0], -0.1 * torch.arange(12.0))
+    back = 0.02 * torch.arange(12.0)
+    torch.testing.assert_close(reversed_[:, 2], -back)
+    # What had gone far while it grew comes back so, and is not where as many shifts would take it.
+    torch.testing.assert_close(reversed_[:, 0], 1.1 - 5 * back - (-back).exp() * 1.1)
+    panned = make_motion(camera=[[0.1 * n, 0, 0, 0] for n in range(12)])
+    torch.testing.assert_close(Reverse().apply(panned).camera()[:, 0], -5 * back)
 
 
 def test_version_1_runs_backwards_too(make_motion):

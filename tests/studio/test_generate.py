@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import EulerAncestralDiscreteScheduler, LCMScheduler
 from tiny import made, settings
 
 from motion_studio.errors import Cancelled, IncompatibleMotion, InputError, SettingsError
@@ -39,6 +40,21 @@ def test_events(backbone, motion):
     (preview,) = (event for event in events if isinstance(event, Preview))
     assert preview.step == 2 and preview.clip.frames.shape == (4, 3, 32, 32)
     assert events[-1].result.fps == backbone.fps
+
+
+def test_a_base_shows_no_more_previews_than_it_asks_for(backbone, motion):
+    few = type(backbone)(replace(backbone.spec, previews=2), backbone.pipe)
+    events = list(generate(few, settings(steps=9), motion, preview_every=1))
+    assert [event.step for event in events if isinstance(event, Preview)] == [3, 6]
+    assert not any(isinstance(event, Preview) for event in generate(few, settings(), motion))
+
+
+@pytest.mark.parametrize("kind", [EulerAncestralDiscreteScheduler, LCMScheduler])
+def test_noise_between_steps_is_the_seeds(backbone, motion, monkeypatch, kind):
+    monkeypatch.setattr(backbone.pipe, "scheduler", kind.from_config(backbone.pipe.scheduler.config))
+    fresh = type(backbone)(backbone.spec, backbone.pipe)
+    one, two, other = (made(fresh, settings(steps=4, seed=seed), motion) for seed in (1, 1, 2))
+    assert torch.equal(one, two) and not torch.equal(one, other)
 
 
 def test_each_setting_counts_and_a_seed_repeats(backbone, motion):

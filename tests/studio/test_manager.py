@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny import SPEC, tiny_backbone
 
+from motion_studio.backbones.checkpointing import learning_bytes
 from motion_studio.backbones.memory import is_away, weight_bytes
 from motion_studio.errors import SettingsError
 from motion_studio.settings import InversionSettings
@@ -148,7 +149,7 @@ def test_levers_follow_the_free_memory(monkeypatch):
     assert manager.levers("a") == [] and backbone.checkpointing == "off" and not away(backbone)
 
     free[0] = 0
-    with manager.using("a"):
+    with manager.using("a", levels=2):
         saving = manager.levers("a")
         assert {OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8} == set(saving)
         assert backbone.checkpointing == "on" and backbone.chunk == 1 and away(backbone)
@@ -156,9 +157,28 @@ def test_levers_follow_the_free_memory(monkeypatch):
         manager.backbone("a")
         assert manager.levers("a") == saving  # nothing changes under a job
     assert weight_bytes(backbone.denoiser) < size and backbone.weights_hash == hashed
-    manager.backbone("a")
+    manager.backbone("a", levels=2)
     assert manager.levers("a") == [FLOAT8]  # not to be undone without loading again
     assert backbone.checkpointing == "off" and backbone.chunk > 1 and not away(backbone)
+
+
+def test_making_clips_saves_nothing_for_learning(monkeypatch):
+    monkeypatch.setattr(module, "load", lambda name, device: tiny_backbone())
+    room = 100 * MB
+    many = 2 * room // learning_bytes(tiny_backbone())
+    manager = Manager("cuda", lambda device: room)
+    with manager.using("a") as backbone:
+        assert manager.levers("a") == [] and backbone.checkpointing == "off"
+        with manager.using("a", levels=many):  # learning begins beside it
+            assert backbone.checkpointing == "on" and not away(backbone)
+            manager.backbone("a")
+            assert backbone.checkpointing == "on"
+    manager.backbone("a", levels=1)
+    assert manager.levers("a") == [] and backbone.checkpointing == "off"
+    manager.backbone("a", levels=many)
+    assert {OFFLOAD, CHECKPOINTING} <= set(manager.levers("a")) and backbone.checkpointing == "on"
+    manager.backbone("a")
+    assert manager.levers("a") == [] and not away(backbone)
 
 
 def test_half_precision_is_told(monkeypatch):
@@ -183,7 +203,7 @@ def test_learning_gives_the_same_motion_with_all_levers_but_float8(monkeypatch, 
     motions = []
     for free in (PLENTY, 0):
         manager = Manager("cpu", lambda device, free=free: free)
-        with manager.using("tiny") as backbone:
+        with manager.using("tiny", settings.noise_levels) as backbone:
             assert (CHECKPOINTING in manager.levers("tiny")) == (free == 0)
             *_, done = invert(backbone, clip, settings)
             assert isinstance(done, Done)

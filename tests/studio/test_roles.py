@@ -173,3 +173,16 @@ def test_where_all_have_words_the_first_ones_draw_the_ground(backbone, motions):
     *_, other = render(backbone, settings(prompt="a red ball"), named, load)
     assert torch.equal(last.result.clip.frames, other.result.clip.frames)
     assert last.result.recipe["settings"]["prompt"] == "anything"
+
+
+@pytest.mark.parametrize("frames", [3, 7, 8])
+def test_one_that_is_there_for_a_while_is_so_in_a_clip_of_another_length(motions, frames):
+    there = torch.tensor([0, 1, 1, 0]).bool()
+    path = torch.where(there[:, None], motions["right"].path(), torch.nan)
+    (share,) = shares([role(motions, path)], motions["left"], (1, 4, frames, 8, 8))
+    seen = share.flatten(1).amax(1) > 0.5
+    assert seen.any() and not seen[0] and not seen[-1]
+    stretched, _ = role(motions, path).object(frames)
+    low, high = motions["right"].path()[there].aminmax(dim=0)
+    known = stretched[~stretched.isnan().any(1)]
+    assert len(known) == seen.sum() and (known >= low - 1e-6).all() and (known <= high + 1e-6).all()
