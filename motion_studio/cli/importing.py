@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from motion_studio.backbones.registry import BASES
 from motion_studio.cli.inputs import output, write_over
@@ -35,9 +36,14 @@ def import_(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"--frames {frames}: at least 2 are needed")
     if arguments.rank < 1:
         raise SettingsError(f"--rank {arguments.rank}: at least 1 is needed")
-    motion, kept, moving = read_embed_file(arguments.file, grids, frames, arguments.rank, spec.name)
-    title = arguments.title or out.stem
-    motion, stale = write_over(out, motion.replace_info(fps=spec.fps, title=title), MAX_BYTES)
+    read = partial(read_embed_file, arguments.file, grids, frames, base=spec.name)
+    motion, kept, moving = read(rank=arguments.rank)
+    info = {"fps": spec.fps, "title": arguments.title or out.stem}
+    written, stale = write_over(out, motion.replace_info(**info), MAX_BYTES)
+    if written.rank < motion.rank:  # no more has room: what is told is what that rank kept
+        motion, kept, moving = read(rank=written.rank)
+        written, _ = write_over(out, motion.replace_info(**info), MAX_BYTES)
+    motion = written
     result = {
         "motion": str(out),
         "hash": motion.hash(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,12 +66,15 @@ def tracks(
 
 
 def output(text: str, suffix: str) -> Path:
-    """The file to write. Raises InputError, before any work, if it is no `suffix` file or is a folder."""
+    """The file to write. Raises InputError, before any work, if it is no `suffix` file or cannot be there."""
     path = Path(text)
-    if path.suffix.lower() != suffix:
+    if path.suffix != suffix:
         raise InputError(f"--out {text}: a name that ends in {suffix} is needed.")
     if path.is_dir():
         raise InputError(f"--out {text} is a folder, a file is needed.")
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"--out {text}: nothing can be written in {there}.")
     return path
 
 

@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from motion_studio.cli.inputs import changed, keep_clip, output
+from motion_studio.cli.inputs import changed, keep_clip, output, sidecars
 from motion_studio.cli.output import play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
@@ -30,11 +30,13 @@ def invert(arguments: argparse.Namespace) -> None:
         beside["clip"].is_file() and Path(arguments.clip).exists() and beside["clip"].samefile(arguments.clip)
     )
     keep_clip(arguments.clip, *([] if own else [beside["clip"]]), beside["thumbnail"])
-    if not own and not out.exists() and beside["clip"].exists():
-        raise InputError(
-            f"--out {out}: {beside['clip'].name} is there, and no motion's; it would be written over. "
-            "Give another name."
-        )
+    ours = sidecars(out)
+    for path in [] if own else beside.values():
+        if path.exists() and path not in ours:
+            raise InputError(
+                f"--out {out}: {path.name} is there, and no motion's; it would be written over. "
+                "Give another name."
+            )
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)

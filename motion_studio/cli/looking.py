@@ -62,7 +62,8 @@ def inspect(arguments: argparse.Namespace) -> None:
     }
     short = {name: value for name, value in facts.items() if value and not isinstance(value, list | dict)}
     lines = [f"{name.replace('_', ' '):<10} {value}" for name, value in short.items()]
-    local = info.report.get("locality", {})
+    local = info.report.get("locality")
+    local = local if isinstance(local, dict) else {}
     lines.append(f"{'sites':<10} {len(motion.sites)}" + (", each with its locality in time" if local else ""))
     lines += [f"{'':<10} {name} {local.get(name, '')}".rstrip() for name in motion.sites]
     if info.losses:

@@ -7,10 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from motion_studio.cli.inputs import load_motion, output, tracks, write_over
 from motion_studio.cli.output import show
 from motion_studio.errors import InputError
-from motion_studio.motion.arithmetic import blend, compact, resampled
+from motion_studio.motion.arithmetic import blend, compact, operation_from_json, resampled
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.mix import build
 from motion_studio.studio.mix import edit as edited
@@ -36,10 +38,12 @@ def edit(arguments: argparse.Namespace) -> None:
     if not arguments.operations and arguments.compact is None:
         raise InputError("edit needs at least one operation, such as --reverse (see edit --help).")
     motion = load_motion(arguments.motion, arguments.data)
-    steps = [
-        _along(step["op"], step["motion"], arguments.data, motion.frames) if "motion" in step else step
-        for step in arguments.operations or []
-    ]
+    steps, way = [], torch.zeros(motion.frames, 2)
+    for step in arguments.operations or []:
+        if "motion" in step:  # of as many frames as are left by now
+            step = _along(step["op"], step["motion"], arguments.data, len(way))
+        way = operation_from_json(step).apply_path(way, motion.aspect)
+        steps.append(step)
     _write(arguments, out, edited(motion, steps))
 
 

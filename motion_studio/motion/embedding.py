@@ -245,12 +245,12 @@ def _check_site(name: str, site: SiteEmbedding) -> None:
         raise MotionFileError(f"{name} has the grid {site.grid}, (height, width) of at least 1 is allowed.")
     if site.space is not None and site.time is not None:
         _check_factors(name, site.qk, site.space, site.time, site.grid)
-    if site.heard is not None and not 0 <= site.heard.min() <= site.heard.max() <= 1 + 1e-6:
-        raise MotionFileError(f"{name}.heard holds values outside of 0 to 1, or that are not finite.")
     if site.heard is not None and site.heard.shape != site.qk.shape[:1]:
         raise MotionFileError(
             f"{name}.heard has shape {tuple(site.heard.shape)}, ({len(site.qk)},) is allowed."
         )
+    if site.heard is not None and not 0 <= site.heard.min() <= site.heard.max() <= 1 + 1e-6:
+        raise MotionFileError(f"{name}.heard holds values outside of 0 to 1, or that are not finite.")
     for part, tensor in site.tensors().items():
         if not tensor.is_floating_point():
             raise MotionFileError(f"{name}.{part} is {tensor.dtype}, a kind of float is allowed.")

@@ -230,7 +230,7 @@ def _header(head: bytes, size: int, name: str) -> tuple[dict[str, Any], int]:
 def _end(entry: Any, name: str) -> int:
     try:
         return int(entry["data_offsets"][1])
-    except (TypeError, KeyError, IndexError, ValueError):
+    except (TypeError, KeyError, IndexError, ValueError, OverflowError):
         raise MotionFileError(
             f"{name}: the header describes a tensor without its place in the file."
         ) from None

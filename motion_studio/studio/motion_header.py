@@ -45,7 +45,10 @@ def to_json(value: Any) -> str:
 
 
 def parse(text: str | bytes, what: str) -> Any:
-    """Parse JSON that has no key twice and no NaN; `what` names it in the MotionFileError."""
+    """Parse JSON that has no key twice and no number that a float cannot hold, NaN among them.
+
+    `what` names it in the MotionFileError.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -55,8 +58,14 @@ def parse(text: str | bytes, what: str) -> Any:
     def no_constant(constant: str) -> None:
         raise ValueError(f"{constant} is not a number")
 
+    def finite(digits: str) -> float:
+        if math.isinf(float(digits)):
+            no_constant(digits)
+        return float(digits)
+
+    hooks = {"object_pairs_hook": unique, "parse_constant": no_constant, "parse_float": finite}
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+        return json.loads(text, **hooks)
     except (ValueError, RecursionError) as error:
         raise MotionFileError(f"{what} is not valid JSON ({error}).") from None
 
@@ -101,9 +110,9 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
-        raise TypeError(f"{value!r} is not a number")
-    return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
+        raise TypeError(f"{value!r} is not a number, or too large")
+    return float(value)
 
 
 def _share(value: Any) -> float:

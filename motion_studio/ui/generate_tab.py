@@ -98,13 +98,13 @@ class GenerateTab:
         bin_ = [self.undelete, *self.in_hand]
         for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
             changed = button.click(friendly(act), self.motion, bin_, **quiet)
-            changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
+            mix.shown(changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet))
         on_mixer = [mix.timeline, mix.prompt, mix.seed, mix.player]
         restored = [tabs, *on_mixer, *self.in_hand, *widgets]
         # Progress shows: each motion's file is read, and the video too.
-        self.recent.input(friendly(self._reopen), self.recent, restored).success(**mix.settle)
+        mix.settle(self.recent.input(friendly(self._reopen), self.recent, restored))
         dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
-        dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet).success(**mix.settle)
+        mix.settle(dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet))
 
     def play(self, motion: str) -> tuple[Any, ...]:
         """Updates of what is `in_hand`: the cards, the player and the facts of a motion."""

@@ -94,7 +94,15 @@ def _step(points: int, frames: float) -> float:
 def only(desk: Desk, names: Container[str]) -> Desk:
     """The desk without the tracks whose motion is none of `names`; what an older desk lacks is at rest."""
     tracks = [{**PLACE, **KNOBS, **track} for track in desk["tracks"] if track["motion"] in names]
-    return {**desk, "tracks": tracks}
+    return {**desk, "tracks": tracks, "selected": min(desk["selected"], max(0, len(tracks) - 1))}
+
+
+def without(history: list[Desk], names: Container[str]) -> list[Desk]:
+    """The history of a desk with none but the tracks whose motion is one of `names`: others were deleted."""
+    kept = [only(history[0], names)]
+    for desk in history[1:]:
+        kept = remembered(kept, only(desk, names))
+    return kept
 
 
 def remembered(history: list[Desk], desk: Desk) -> list[Desk]:

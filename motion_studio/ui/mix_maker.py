@@ -36,7 +36,7 @@ class MixMaker:
         same = self.asked.get(shown) == _asked(desk, prompt, seed)  # a knob was let go where it stood
         if not desk["tracks"] or not prompt.strip() or same:
             return None
-        if any(self._renders(job_id) for job_id in (shown, rendering)):
+        if any(self.renders(job_id) for job_id in (shown, rendering)):
             return None
         return self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview")
 
@@ -61,7 +61,8 @@ class MixMaker:
         made = self.studio.jobs.get(shown).result if mine else None
         return library.save(motion, name, made and made.clip, notes)
 
-    def _renders(self, job_id: str) -> bool:
+    def renders(self, job_id: str) -> bool:
+        """Whether that job is a render under way."""
         job = self.studio.jobs.get(job_id) if job_id else None
         return job is not None and job.active and job.kind == "mix"
 

@@ -83,27 +83,27 @@ class MixTab:
             self.begins = [gr.Button(one.title, size="sm", min_width=60, scale=0) for one in self.starters]
         with gr.Row(visible=False, elem_id="mix-knobs", equal_height=False) as self.bend:
             self.knobs = knobs()
-        self.film = film_sliders()
+        with gr.Column(elem_id="mix-film"):
+            self.film = film_sliders()
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
         cards = shelf.motion_cards(self.library, self.spec.name)
         self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
 
     def wire(self, page: gr.Blocks) -> None:
-        """Connect the widgets. `settle` ends every change: it draws, remembers for undo, and previews."""
+        """Connect the widgets. `settle` ends every change."""
         self.kept.render()
         faces = [self.stage, self.begin, self.bend, *self.knobs.values(), self.together, *self.film.values()]
+        self.faces = faces
         opened = page.load(
             self._open,
             self.kept,
             [self.history, self.shelf, self.timeline, self.prompt, self.seed, *faces],
             show_progress="hidden",
         )
-        shown = [self.player, self.render, self.download]
-        self.watch.wire(opened.then, self.cancel, shown, self._show)
-        self.settle = self._settling(faces)
+        self.watch.wire(opened.then, self.cancel, [self.player, self.render, self.download], self._show)
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
         self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
-        self.timeline.release(**self.settle)
+        self.shown(self.timeline.release(**self._settling()))
         self._wire_knobs()
         gathered = self.together.input(
             lambda desk, value: {**desk, "together": value},
@@ -111,9 +111,7 @@ class MixTab:
             self.timeline,
             **LIVE,
         )
-        self.stage.release(friendly(self._lay), self.timeline, [self.timeline, self.stage], **LIVE).success(
-            **self.settle
-        )
+        moved = self.stage.release(friendly(self._lay), self.timeline, [self.timeline, self.stage], **LIVE)
         laid = [self.timeline, self.stage, self.shelf]
         added = self.shelf.input(friendly(self._add), [self.timeline, self.shelf], laid, **LIVE)
         undone = self.undo.click(
@@ -133,14 +131,12 @@ class MixTab:
             )
             for button, starter in zip(self.begins, self.starters, strict=True)
         ]
-        for change in (gathered, added, undone, cleared, *begun):
-            change.success(**self.settle)
-        gr.on([self.prompt.submit, self.seed.submit], **self.settle)
-        inputs = [self.timeline, self.prompt, self.seed]
+        self.settle(gathered, moved, added, undone, cleared, *begun)
+        self.shown(gr.on([self.prompt.submit, self.seed.submit], **self._settling()))
         self.render.click(
             friendly(self._render),
-            inputs,
-            [self.rendering, *self.watch.outputs],
+            [self.timeline, self.prompt, self.seed, self.watch.id, self.rendering],
+            [self.rendering, self.render, self.kept, *self.watch.outputs],
             show_progress="hidden",
             concurrency_id="history",  # after changes that still settle, and preview
         )
@@ -149,13 +145,21 @@ class MixTab:
             friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
         )
 
-    def _settling(self, faces: list[gr.components.Component]) -> dict[str, Any]:
-        """What an event that settles is given: all that a change draws, keeps and previews."""
+    def settle(self, *changes: Any) -> None:
+        """End changes of the desk: each is remembered for undo, kept and previewed, and all faces show it."""
+        for change in changes:
+            self.shown(change.success(**self._settling()))
+
+    def shown(self, event: Any) -> None:
+        """Have the faces show the desk after an event, as it is then: another track may be chosen by now."""
+        event.success(friendly(self._faces), self.timeline, self.faces, **LIVE)
+
+    def _settling(self) -> dict[str, Any]:
         given = [self.timeline, self.history, self.quick, self.prompt, self.seed]
         return {
             "fn": friendly(self._settle),
             "inputs": [*given, self.watch.id, self.rendering],
-            "outputs": [*faces, self.history, self.kept, *self.watch.outputs],
+            "outputs": [self.history, self.kept, *self.watch.outputs],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
             "concurrency_id": "history",
@@ -169,11 +173,11 @@ class MixTab:
             turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
-            turned.success(**self.settle)
+            self.settle(turned)
         for key, slider in self.film.items():
             film = friendly(partial(self._film, key))
             slider.input(film, [self.timeline, slider], both, **LIVE)
-            slider.release(film, [self.timeline, slider], both, **LIVE).success(**self.settle)
+            self.settle(slider.release(film, [self.timeline, slider], both, **LIVE))
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
@@ -185,10 +189,11 @@ class MixTab:
         """Updates of the history, the shelf, the desk and the faces, as this browser left them."""
         desk, prompt, seed = mix_desk.empty(self.spec.frames), self.spec.sample_prompt, 0
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
+            prompt, seed = str(kept["prompt"]), int(kept["seed"])
             found = {**desk, **mix_desk.only(kept["desk"], shelf.titles(self.library))}
             if found["tracks"] and found["frames"] == self.spec.frames:
                 mix_desk.to_mix(found)  # raises for what a desk cannot be
-                desk, prompt, seed = found, str(kept["prompt"]), int(kept["seed"])
+                desk = found
         # What was left is where undoing begins.
         return [desk], *self.shelves(desk), prompt, seed, *self._faces(desk)
 
@@ -235,6 +240,8 @@ class MixTab:
 
     def _lay(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
         """Updates of the desk and the stage, on which a way was dragged or drawn."""
+        if event.track >= len(desk["tracks"]):  # its motion was deleted since it was drawn
+            return desk, self._draw(desk)
         track = desk["tracks"][event.track]
         if hasattr(event, "path"):
             desk = mix_desk.led(desk, event.track, event.path, self._load(track["motion"]).aspect)
@@ -253,12 +260,13 @@ class MixTab:
         return timeline, self._draw(desk), gr.HTML(value="")
 
     def _undo(self, desk: Desk, history: list[Desk]) -> tuple[Any, ...]:
-        before = mix_desk.remembered(history, desk)[:-1]
+        names = shelf.titles(self.library)
+        history = mix_desk.without(history, names)
+        before = mix_desk.remembered(history, mix_desk.only(desk, names))[:-1]
         if not before:
             gr.Info(WORDS["undone"])
             return history, gr.skip(), gr.skip()
-        desk = mix_desk.only(before[-1], shelf.titles(self.library))  # a motion may be deleted since
-        return before, desk, self._draw(desk)
+        return before, before[-1], self._draw(before[-1])
 
     def _clear(self) -> tuple[Desk, Any]:
         desk = mix_desk.empty(self.spec.frames)
@@ -286,14 +294,21 @@ class MixTab:
         if quick and (job := self.maker.preview(desk, prompt, seed, job_id, rendering)):
             self.watch.cancel(job_id)
             watching = self.watch.start(job)
-        kept = {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}
-        return *self._faces(desk), history, kept, *watching
+        return history, _kept(desk, prompt, seed), *watching
 
-    def _render(self, desk: Desk, prompt: str, seed: float) -> tuple[Any, ...]:
+    def _render(self, desk: Desk, prompt: str, seed: float, shown: str, rendering: str) -> tuple[Any, ...]:
+        if any(self.maker.renders(job_id) for job_id in (shown, rendering)):  # clicked twice
+            return (gr.skip(),) * (3 + len(self.watch.outputs))
         job = self.maker.render(desk, prompt, seed)
-        return job.id, *self.watch.start(job)
+        self.watch.cancel(shown)  # a preview, that would be waited for
+        return job.id, gr.Button(visible=False), _kept(desk, prompt, seed), *self.watch.start(job)
 
     def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:
         entry = self.maker.save(desk, name, notes, job_id)
         gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
         return "", ""
+
+
+def _kept(desk: Desk, prompt: str, seed: float) -> dict[str, Any]:
+    """What a browser keeps of the mixer."""
+    return {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}

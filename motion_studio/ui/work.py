@@ -76,14 +76,21 @@ class Watch:
 
     def look(self, job_id: str, seen: Any) -> tuple[Any, ...]:
         """The updates of `outputs` but the first, and of what is shown, since the page has `seen` the job."""
-        # A look at the job before, under way as the next one began, would stop the timer of that.
-        outdated = seen is not None and seen[0] != job_id
-        job = self.jobs.get(job_id) if job_id and not outdated else None
-        if job is None:
+        job = self.jobs.get(job_id) if job_id else None
+        # A look at the job before, under way as the next one began, would stop the timer of that. (Where such
+        # a look ends later still, what was seen is the older one, and the next look mends it.)
+        if job is None or (seen is not None and seen[0] != job.id and seen[1] > job.submitted):
             return (gr.skip(),) * (len(self.outputs) - 1 + len(self.shown))
         # First of all: were it read after `show`, a job that ends in between would stop the timer unshown.
         state = self._state(job)
-        now = (job.id, job.state, job.ending, job.preview and job.preview.step, len(job.losses))
+        now = (
+            job.id,
+            job.submitted,
+            job.state,
+            job.ending,
+            job.preview and job.preview.step,
+            len(job.losses),
+        )
         if job.state == "failed" and now != seen:
             gr.Warning(one_line(job.error))
         updates = self.show(job) if now != seen else (gr.skip(),) * len(self.shown)
@@ -104,7 +111,7 @@ class Watch:
         _, *state = self._state(job)
         return (
             job.id,
-            (job.id,),
+            (job.id, job.submitted),
             gr.Timer(active=True),
             *state,
         )  # it may have ended by now: the timer sees that

@@ -83,7 +83,7 @@ def _read_video(path: Path, start: float, end: float | None, max_seconds: float,
         )
     if times[-1] - times[0] > max_seconds:
         raise ClipError(f"{path.name} lasts over {max_seconds:g} s: cut it shorter")
-    index, fps = _even(times)
+    index, fps = _even(times, most)
     return Clip(_on_white(frames[index]), fps)
 
 
@@ -93,14 +93,17 @@ def _check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise ClipError(f"{path.name} is {width}x{height} pixels: at most {side}x{side} are read")
 
 
-def _even(times: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which frame to show at even steps, and the rate: all of them, unless their steps really differ."""
+def _even(times: np.ndarray, most: int) -> tuple[np.ndarray, float]:
+    """Which frame to show at even steps, and the rate: all of them, unless their steps really differ.
+
+    A short step among long ones makes no more than about `most` of them.
+    """
     steps = np.diff(times)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / 30
     # Delays in a gif are hundredths of a second, so an even 8 fps alternates 12 and 13.
     if steps.min() > 0.6 * usual and steps.max() < 1.5 * usual:
         return np.arange(len(times)), (len(times) - 1) / float(times[-1] - times[0])
-    usual = max(usual, 1 / 60)
+    usual = max(usual, 1 / 60, float(times[-1] - times[0]) / most)
     grid = np.arange(times[0], times[-1] + usual / 2, usual)
     return np.searchsorted(times, grid + usual * 1e-3, side="right") - 1, 1 / usual
 

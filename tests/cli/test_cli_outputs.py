@@ -34,6 +34,24 @@ def test_a_motion_that_is_written_over_leaves_videos_of_the_users_own(run, run_j
         assert Path("clip.mp4").read_bytes() == own
 
 
+def test_inverting_another_clip_leaves_the_one_beside_the_motion(run, refused):
+    assert run("invert", "clip.mp4", *QUICK, "--out", "clip.safetensors")[0] == 0
+    own = Path("clip.mp4").read_bytes()
+    Path("other.mp4").write_bytes(own)
+    refused("no motion's", "invert", "other.mp4", *QUICK, "--out", "clip.safetensors")
+    assert Path("clip.mp4").read_bytes() == own
+    Path("new.webp").write_bytes(b"a picture")
+    refused("new.webp is there", "invert", "clip.mp4", *QUICK, "--out", "new.safetensors")
+    for _ in range(2):  # its own loop and thumbnail are
+        assert run("invert", "clip.mp4", *QUICK, "--out", "again.safetensors")[0] == 0
+
+
+def test_what_cannot_be_written_is_refused_before_any_work(refused):
+    refused("ends in .safetensors", "invert", "nothing.mp4", "--out", "Ball.SAFETENSORS")
+    Path("text.txt").write_text("no folder")
+    refused("nothing can be written", "invert", "nothing.mp4", "--out", "text.txt/m.safetensors")
+
+
 def test_no_clip_is_written_over(run, refused):
     whole = Path("clip.mp4").read_bytes()
     Path("other.mp4").write_bytes(b"some other video")

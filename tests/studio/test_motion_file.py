@@ -216,6 +216,22 @@ def test_unsound_headers(saved, change, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("extent", "1e400"),
+        ("report", '{"x": 1e400}'),
+        ("path", json.dumps([[10**40, 0]] * 5)),
+        ("sizes", json.dumps([10**300] * 5)),
+    ],
+)
+def test_numbers_that_are_too_large(saved, field, text):
+    rewrite(saved, lambda header: header["__metadata__"].update({f"motion.{field}": text}))
+    for read in (read_motion, read_info):
+        with pytest.raises(MotionFileError, match=r"not a number|not valid JSON"):
+            read(saved)
+
+
 CONTENTS = {
     "missing": (None, "no motion file"),
     "empty": (b"", "empty or cut off"),

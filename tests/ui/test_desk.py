@@ -109,6 +109,16 @@ def test_a_desk_of_before_lacks_nothing():
     assert mix_desk.only(older, ["circle"]) == desk
 
 
+def test_undo_forgets_what_was_deleted_since():
+    first, second = desk_of(), mix_desk.add(desk_of(), "wave")
+    history = [mix_desk.empty(16), first, second, mix_desk.turned(second, 1, speed=2.0)]
+    assert mix_desk.without(history, ["circle", "wave"]) == history
+    left = mix_desk.without(history, ["circle"])
+    assert [len(desk["tracks"]) for desk in left] == [0, 1]
+    assert mix_desk.only(second, ["circle"])["selected"] == 0  # the one chosen is gone
+    assert mix_desk.without(history, []) == [mix_desk.empty(16)]
+
+
 def test_a_missing_motion_leaves_its_track_out():
     desk = mix_desk.add(desk_of(), "wave")
     restored = mix_desk.from_mix(mix_desk.to_mix(desk), {"wave": "wave-2"}, 16)

@@ -61,4 +61,7 @@ def test_a_look_at_the_job_before_leaves_the_next_ones_timer_alone(jobs):
     assert all(update == gr.skip() for update in watch.look(before.id, seen))
     _, timer, *_, shown = watch.look(after.id, seen)
     assert not timer.active and shown == after.id
+    late = watch.look(before.id, None)[0]  # seen by a look that began before and ends after
+    _, timer, *_, shown = watch.look(after.id, late)
+    assert not timer.active and shown == after.id
     assert watch.look(before.id, None)[-1] == before.id  # taken up anew, as by a page that is opened

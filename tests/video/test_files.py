@@ -24,6 +24,7 @@ from motion_studio.video.files import (
     write_thumbnail,
 )
 from motion_studio.video.measures import path_correlation
+from motion_studio.video.reading import _even
 from motion_studio.video.tracks import track_object
 
 RECIPE = {
@@ -184,6 +185,15 @@ def test_uneven_frame_rate_is_made_even(tmp_path):
     assert (back.num_frames, back.fps) == (9, pytest.approx(10))
     changes = (back.frames[1:] - back.frames[:-1]).abs().sum((1, 2, 3)) > 0
     assert changes.tolist() == [True, True, False, False, False, True, True, True]
+
+
+def test_a_short_step_among_long_ones_makes_no_more_frames_than_are_kept():
+    times = np.concatenate([np.arange(50), 50 + np.arange(50)]) / 60
+    times[50:] += 57
+    index, fps = _even(times, most=100)
+    assert 100 <= len(index) <= 102 and index[0] == 0 and index[-1] == 99
+    assert len(index) / fps == pytest.approx(times[-1], abs=2)
+    assert len(_even(times, most=10_000)[0]) > 3400
 
 
 def test_folder_of_pictures(tmp_path, clip):

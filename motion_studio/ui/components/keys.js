@@ -4,7 +4,7 @@
 // nor kept for undo.
 document.addEventListener("keyup", (event) => {
   const steps = /^(Arrow.*|Page.*|Home|End)$/.test(event.key);
-  if (steps && event.target.matches("#mix-knobs input[type=range]"))
+  if (steps && event.target.matches("#mix-knobs input[type=range], #mix-film input[type=range]"))
     event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
 });
 

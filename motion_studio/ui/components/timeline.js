@@ -56,6 +56,10 @@ const makeRow = (i) => {
     name, says, html("label", { class: "weight" }, weight, number), lane, close);
 
   const snap = (value) => Math.round(value * 2) / 2;
+  const faded = (was, length) => {
+    const fade_in = Math.min(was.fade_in, length);
+    return { fade_in, fade_out: Math.min(was.fade_out, length - fade_in) };
+  };
   const moves = {
     body: (was, by) => {
       const start = snap(clamp(was.from + by, 0, desk().frames - Math.min(was.to - was.from, desk().frames)));
@@ -63,11 +67,11 @@ const makeRow = (i) => {
     },
     start: (was, by) => {
       const start = snap(clamp(was.from + by, 0, was.to - 1));
-      return { start, length: was.to >= desk().frames ? null : was.to - start };
+      return { start, length: was.to >= desk().frames ? null : was.to - start, ...faded(was, was.to - start) };
     },
     end: (was, by) => {
       const end = snap(clamp(was.to + by, was.from + 1, desk().frames));
-      return { length: end >= desk().frames ? null : end - was.from };
+      return { length: end >= desk().frames ? null : end - was.from, ...faded(was, end - was.from) };
     },
     in: (was, by) => ({ fade_in: snap(clamp(was.fade_in + by, 0, was.to - was.from - was.fade_out)) }),
     out: (was, by) => ({ fade_out: snap(clamp(was.fade_out - by, 0, was.to - was.from - was.fade_in)) }),
