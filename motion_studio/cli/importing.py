@@ -39,11 +39,11 @@ def import_(arguments: argparse.Namespace) -> None:
     read = partial(read_embed_file, arguments.file, grids, frames, base=spec.name)
     motion, kept, moving = read(rank=arguments.rank)
     info = {"fps": spec.fps, "title": arguments.title or out.stem}
-    written, stale = write_over(out, motion.replace_info(**info), MAX_BYTES)
-    if written.rank < motion.rank:  # no more has room: what is told is what that rank kept
-        motion, kept, moving = read(rank=written.rank)
-        written, _ = write_over(out, motion.replace_info(**info), MAX_BYTES)
-    motion = written
+    asked = motion.rank
+    motion, stale = write_over(out, motion.replace_info(**info), MAX_BYTES)
+    if motion.rank < asked:  # no more has room: what is told is what that rank kept
+        motion, kept, moving = read(rank=motion.rank)
+        motion, _ = write_over(out, motion.replace_info(**info), MAX_BYTES)
     result = {
         "motion": str(out),
         "hash": motion.hash(),

@@ -30,13 +30,12 @@ def invert(arguments: argparse.Namespace) -> None:
         beside["clip"].is_file() and Path(arguments.clip).exists() and beside["clip"].samefile(arguments.clip)
     )
     keep_clip(arguments.clip, *([] if own else [beside["clip"]]), beside["thumbnail"])
-    ours = sidecars(out)
-    for path in [] if own else beside.values():
-        if path.exists() and path not in ours:
-            raise InputError(
-                f"--out {out}: {path.name} is there, and no motion's; it would be written over. "
-                "Give another name."
-            )
+    strangers = [path for path in beside.values() if path.exists() and path not in sidecars(out)]
+    if strangers and not own:
+        raise InputError(
+            f"--out {out}: {strangers[0].name} is there, and no motion's; it would be written over. "
+            "Give another name."
+        )
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)

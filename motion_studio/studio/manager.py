@@ -113,8 +113,7 @@ class Manager:
         denoiser, others = weight_bytes(backbone.denoiser), weight_bytes(*backbone.others)
         if levels and name not in self._learning:
             self._learning[name] = learning_bytes(backbone)
-        learning = levels * self._learning[name] if levels else 0
-        need = Need(denoiser, others, learning, _decoding(backbone))
+        need = Need(denoiser, others, levels * self._learning.get(name, 0), _decoding(backbone))
         free = self.free(self.device) + denoiser + (0 if away else others)
         chosen = levers(need, free, self.device)
         if levels:

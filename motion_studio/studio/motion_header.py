@@ -12,6 +12,8 @@ from motion_studio.motion.embedding import Looks, Motion, MotionInfo
 
 FORMAT = 1
 Grids = dict[str, tuple[int, int] | None]
+LARGEST = 1e30
+"""What every number is below; torch's floats hold no more than 3e38."""
 
 
 def to_metadata(motion: Motion, digest: str) -> dict[str, str]:
@@ -59,9 +61,10 @@ def parse(text: str | bytes, what: str) -> Any:
         raise ValueError(f"{constant} is not a number")
 
     def finite(digits: str) -> float:
-        if math.isinf(float(digits)):
+        number = float(digits)
+        if math.isinf(number):
             no_constant(digits)
-        return float(digits)
+        return number
 
     hooks = {"object_pairs_hook": unique, "parse_constant": no_constant, "parse_float": finite}
     try:
@@ -110,7 +113,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
         raise TypeError(f"{value!r} is not a number, or too large")
     return float(value)
 

@@ -117,10 +117,8 @@ def operations(track: dict[str, Any], frames: int) -> list[dict[str, Any]]:
     if way is not None:
         Follow(way)  # raises for what is no path
         heard = _heard(track["start"], track["length"], frames)
-        way = [
-            *way,
-            *way[-1:] * round(_step(len(way), heard) * (frames - heard)),
-        ]  # beyond its bar it waits
+        waits = round(_step(len(way), heard) * (frames - heard))  # beyond its bar
+        way = [*way, *way[-1:] * waits]
     steps = {
         "way": {"op": "follow", "path": way},
         "reverse": {"op": "reverse"},

@@ -92,17 +92,17 @@ class MixTab:
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change."""
         self.kept.render()
-        faces = [self.stage, self.begin, self.bend, *self.knobs.values(), self.together, *self.film.values()]
-        self.faces = faces
+        drawn = [self.stage, self.begin, self.bend]
+        self.faces = [*drawn, *self.knobs.values(), self.together, *self.film.values()]
         opened = page.load(
             self._open,
             self.kept,
-            [self.history, self.shelf, self.timeline, self.prompt, self.seed, *faces],
+            [self.history, self.shelf, self.timeline, self.prompt, self.seed, *self.faces],
             show_progress="hidden",
         )
         self.watch.wire(opened.then, self.cancel, [self.player, self.render, self.download], self._show)
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
-        self.timeline.select(friendly(self._faces), self.timeline, faces, **LIVE)
+        self.timeline.select(friendly(self._faces), self.timeline, self.faces, **LIVE)
         self.shown(self.timeline.release(**self._settling()))
         self._wire_knobs()
         gathered = self.together.input(
@@ -155,6 +155,7 @@ class MixTab:
         event.success(friendly(self._faces), self.timeline, self.faces, **LIVE)
 
     def _settling(self) -> dict[str, Any]:
+        """What an event that settles is given."""
         given = [self.timeline, self.history, self.quick, self.prompt, self.seed]
         return {
             "fn": friendly(self._settle),

@@ -83,14 +83,8 @@ class Watch:
             return (gr.skip(),) * (len(self.outputs) - 1 + len(self.shown))
         # First of all: were it read after `show`, a job that ends in between would stop the timer unshown.
         state = self._state(job)
-        now = (
-            job.id,
-            job.submitted,
-            job.state,
-            job.ending,
-            job.preview and job.preview.step,
-            len(job.losses),
-        )
+        done = (job.state, job.ending, job.preview and job.preview.step, len(job.losses))
+        now = (job.id, job.submitted, *done)
         if job.state == "failed" and now != seen:
             gr.Warning(one_line(job.error))
         updates = self.show(job) if now != seen else (gr.skip(),) * len(self.shown)
@@ -109,12 +103,8 @@ class Watch:
     def start(self, job: Job) -> tuple[Any, ...]:
         """The updates of `outputs` for a job that was just queued."""
         _, *state = self._state(job)
-        return (
-            job.id,
-            (job.id, job.submitted),
-            gr.Timer(active=True),
-            *state,
-        )  # it may have ended by now: the timer sees that
+        # It may have ended by now: the timer sees that.
+        return job.id, (job.id, job.submitted), gr.Timer(active=True), *state
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job, if there is one."""
