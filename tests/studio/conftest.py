@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import random_motion, tiny_backbone
 
+from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 
 N, C, GRID, RANK = 5, 4, (2, 3), 2
@@ -51,3 +52,20 @@ def backbone():
 def motion(backbone):
     """A motion of it, of random numbers."""
     return random_motion(backbone, 1, title="Wave")
+
+
+@pytest.fixture
+def load(make_motion):
+    motions = {
+        "a": make_motion(1),
+        "b": make_motion(2, path=[[0.5, 0.1 * n] for n in range(5)]),
+        "still": make_motion(3, path=None),
+        "wan": make_motion(4, base="wan"),
+    }
+
+    def load(name):
+        if name not in motions:
+            raise InputError(f"There is no motion {name!r}.")
+        return motions[name]
+
+    return load

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
@@ -22,20 +21,8 @@ from motion_studio.backbones.toybox_build import (
     refill,
     see_time,
 )
-from motion_studio.toybox.course import Course
-from motion_studio.toybox.data import LatentPool
-from motion_studio.toybox.objective import OBJECT_WEIGHT, explained, loss_of
 from motion_studio.toybox.sample import caption, sample_scene, vocabulary
 from motion_studio.toybox.train import main
-
-COURSE = Course(
-    steps=100, drill_at=20, drill_steps=10, turn_steps=10, lessons_until=50, thin_until=0.8, fall=0.5
-)
-
-
-@pytest.fixture(scope="module")
-def pipe():
-    return build(vocabulary(), seed=1)
 
 
 @pytest.fixture(autouse=True)
@@ -83,30 +70,6 @@ def test_a_plain_pipeline_makes_a_clip(pipe):
     assert made.shape == (1, 4, 3, 64, 64)
 
 
-def test_a_perfect_model_has_no_loss():
-    latents, alphas = torch.randn(2, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
-
-    def perfect(noisy, timestep, ids):
-        signal = alphas[timestep].sqrt().view(-1, 1, 1, 1, 1)
-        spread = (1 - alphas[timestep]).sqrt().view(-1, 1, 1, 1, 1)
-        return signal * (noisy - signal * latents) / spread - spread * latents
-
-    cover = torch.zeros(2, 3, 2, 2)
-    loss = loss_of(perfect, latents, torch.zeros(2, 4), cover, alphas, torch.Generator().manual_seed(0))
-    assert loss < 1e-4
-
-
-def test_an_error_at_an_object_counts_more():
-    latents, alphas = torch.randn(2, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
-
-    def loss(cover: float) -> torch.Tensor:
-        where = torch.full((2, 3, 2, 2), cover)
-        generator = torch.Generator().manual_seed(0)
-        return loss_of(lambda noisy, *_: noisy, latents, torch.zeros(2, 4), where, alphas, generator)
-
-    assert 1.2 * loss(0) < loss(1) < (1 + OBJECT_WEIGHT) * loss(0)
-
-
 def test_thinned_clips_stand_at_their_own_times(pipe):
     noisy = torch.randn(1, pipe.unet.config.in_channels, 4, 16, 16)
     words = torch.randn(4, 3, pipe.unet.config.cross_attention_dim)
@@ -123,59 +86,6 @@ def test_thinned_clips_stand_at_their_own_times(pipe):
     with pytest.raises(KeyError), at_frames(pipe.unet, torch.tensor([1, 5, 8, 15])):
         raise KeyError
     assert torch.equal(made(), bare)
-
-
-def test_the_rate_rises_and_falls():
-    plain = replace(COURSE, steps=1000, drill_at=2000, fall=0.3)
-    assert plain.rate(0) == 0.02 and plain.rate(400) == 1
-    assert plain.rate(999) == pytest.approx(1 / 300)
-    assert replace(plain, fall=0.1).rate(850) == 1
-    fresh = replace(plain, drill_at=500, drill_steps=100)
-    assert fresh.rate(499) == 1 and fresh.rate(500) == 0.02 == fresh.rate(600) < fresh.rate(601)
-
-
-def test_drills_are_nothing_but_noise():
-    latents, alphas = torch.ones(12, 4, 3, 2, 2), torch.linspace(0.99, 0, 10)
-    seen = []
-
-    def model(noisy, timestep, ids):
-        seen.append((noisy, timestep))
-        return noisy
-
-    args = (latents, torch.zeros(12, 4), torch.zeros(12, 3, 2, 2), alphas)
-    loss_of(model, *args, torch.Generator().manual_seed(0), drowned=1)
-    assert seen[0][1].tolist() == [9] * 12 and seen[0][0].mean().abs() < 0.5
-    loss_of(model, *args, torch.Generator().manual_seed(0), drowned=0.5)
-    assert seen[1][1][:6].min() >= 6 and seen[1][1][6:].min() < 6
-    loss_of(model, *args, torch.Generator().manual_seed(0))
-    levels = seen[2][1]  # one of each twelfth: a quarter lie below .5, a ninth above .9
-    assert (levels < 5).sum() in (3, 4) and (levels == 9).sum() in (1, 2)
-
-
-def test_a_model_that_reads_no_words_explains_nothing(pipe):
-    class Deaf(torch.nn.Module):
-        unet = pipe.unet
-
-        def forward(self, noisy, timestep, ids):
-            return torch.zeros_like(noisy)
-
-    pool = LatentPool(pipe.vae, pipe.tokenizer, 2, 0, "drill")
-    pool.add()
-    assert explained(Deaf(), pool, torch.linspace(0.99, 0, 10)) == pytest.approx(0, abs=1e-6)
-
-
-def test_a_model_that_knows_the_clips_explains_all(pipe):
-    pool = LatentPool(pipe.vae, pipe.tokenizer, 2, 0, "drill")
-    pool.add()
-    latents = pool.kept[0].float()
-
-    class Knowing(torch.nn.Module):
-        unet = pipe.unet
-
-        def forward(self, noisy, timestep, ids):
-            return -latents[:, :, [1, 6, 10, 15]]
-
-    assert explained(Knowing(), pool, torch.linspace(0.99, 0, 10)) == pytest.approx(1)
 
 
 def test_a_new_model_can_tell_frames_apart_where_words_are_read():
@@ -196,24 +106,6 @@ def test_a_new_model_can_tell_frames_apart_where_words_are_read():
     before = spread(unet)
     see_time(unet)
     assert spread(unet) > 4 * before
-
-
-def test_words_are_drilled_then_taught_then_left_among_the_rest():
-    stages = {step: COURSE.stage(step) for step in (0, 19, 20, 25, 30, 39, 40, 49, 50, 80)}
-    assert [stage.clips for stage in stages.values()] == ["any"] * 2 + ["drill"] * 2 + ["turns"] * 2 + [
-        "lessons"
-    ] * 2 + ["any"] * 2
-    assert [stages[step].drowned for step in (0, 20, 25, 30, 40, 50)] == [0, 1, 0.5, 0.7, 0.3, 0.2]
-    assert set(stages[20].frames) == {2, 4} and 16 in stages[50].frames and stages[80].frames == (16,)
-    steps = range(100)
-    assert [step for step in steps if COURSE.begins(step)] == [20, 30, 40, 50]
-    assert [step for step in steps if COURSE.forgets(step)] == [20, 30]
-    assert [step for step in steps if COURSE.teaches(step)] == [20]
-    assert [step for step in steps if COURSE.taught(step)] == list(range(21, 100))
-    undrilled = replace(COURSE, drill_steps=0)
-    assert [step for step in steps if undrilled.teaches(step)] == [20]
-    untaught = replace(undrilled, turn_steps=0)
-    assert not any(untaught.teaches(step) or untaught.taught(step) for step in steps)
 
 
 def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
