@@ -192,9 +192,12 @@ class Jobs:
             self._end(job, *_run(job, make))
             del item, job, make  # while it waits, nothing holds a clip that was forgotten
 
-    def _end(self, job: Job, state: State, error: str) -> None:
+    def _end(self, job: Job, state: State, error: str, result: Any) -> None:
         job.finished = time.time()
         job.error = error
+        # Only now, though it was there before the model was restored: a page that showed it, and saw the job
+        # end after that, would show it again to one who threw it away meanwhile.
+        job.result = result
         job.state = state
         self._write(job)
         job._ended.set()
@@ -216,10 +219,10 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _run(job: Job, make: Make) -> tuple[State, str]:
-    """Play the job's events onto it; returns its last state and a line of error."""
+def _run(job: Job, make: Make) -> tuple[State, str, Any]:
+    """Play the job's events onto it; returns its last state, a line of error and the result."""
     if job._cancel.is_set():
-        return "cancelled", ""
+        return "cancelled", "", None
     try:
         # Closed here, so that the model is restored before the next job starts.
         with within_memory(), contextlib.closing(make(job._cancel, job._stop)) as events:
@@ -231,15 +234,14 @@ def _run(job: Job, make: Make) -> tuple[State, str]:
                 elif isinstance(event, Preview):
                     job.preview = event
                 if job._cancel.is_set():
-                    return "cancelled", ""
+                    return "cancelled", "", None
                 if isinstance(event, Done):
-                    job.result = event.result
-                    return "done", ""
-        return "failed", "The job ended without a result."
+                    return "done", "", event.result
+        return "failed", "The job ended without a result.", None
     except Cancelled:
-        return "cancelled", ""
+        return "cancelled", "", None
     except MotionStudioError as error:
-        return "failed", " ".join(str(error).split())
+        return "failed", " ".join(str(error).split()), None
     except Exception as error:
         log.exception("Job %s (%s) failed", job.id, job.kind)
-        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", None

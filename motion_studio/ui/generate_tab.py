@@ -113,11 +113,17 @@ class GenerateTab:
     def _open(self, kept: Any, motion: str) -> tuple[Any, ...]:
         """Updates of what is in hand and of the settings, as this browser left them when it made its last."""
         values: list[Any] = [gr.skip() for _ in self.form.widgets]
+        wanted = motion
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
             values = self.form.shown(GenerationSettings.from_json(kept["settings"]))
-            motion = str(kept["motion"])
-        known = [card["name"] for card in self._cards()]
-        return *self.play(motion if motion in known else self._first()), self._bin(), *values
+            wanted = str(kept["motion"])
+        cards = self._cards()
+        wanted = wanted if wanted in [card["name"] for card in cards] else self._first()
+        if wanted == motion:  # which stays as it is: another may be chosen by now
+            in_hand: tuple[Any, ...] = (gr.HTML(cards=cards), *(gr.skip(),) * (len(self.in_hand) - 1))
+        else:
+            in_hand = self.play(wanted)
+        return *in_hand, self._bin(), *values
 
     def cards(self) -> Any:
         """An update of the cards with what is in the library now."""

@@ -86,8 +86,9 @@ class MixTab:
         with gr.Column(elem_id="mix-film"):
             self.film = film_sliders()
         gr.HTML(f"<h3>{WORDS['add']}</h3>", padding=False)
-        cards = shelf.motion_cards(self.library, self.spec.name)
-        self.shelf = components.cards(cards, empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf")
+        self.shelf = components.cards(
+            self._cards(), empty=text.GENERATE["empty"], row=True, elem_id="mix-shelf"
+        )
 
     def wire(self, page: gr.Blocks) -> None:
         """Connect the widgets. `settle` ends every change."""
@@ -182,21 +183,28 @@ class MixTab:
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
-        cards = shelf.motion_cards(self.library, self.spec.name)
         titles = shelf.titles(self.library)
-        return gr.HTML(cards=cards), gr.HTML(value=mix_desk.only(desk, titles), titles=titles)
+        return gr.HTML(cards=self._cards()), gr.HTML(value=mix_desk.only(desk, titles), titles=titles)
+
+    def _cards(self) -> list[dict[str, Any]]:
+        return shelf.motion_cards(self.library, self.spec.name)
 
     def _open(self, kept: Any) -> tuple[Any, ...]:
         """Updates of the history, the shelf, the desk and the faces, as this browser left them."""
-        desk, prompt, seed = mix_desk.empty(self.spec.frames), self.spec.sample_prompt, 0
+        prompt, seed = gr.skip(), gr.skip()
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
             prompt, seed = str(kept["prompt"]), int(kept["seed"])
-            found = {**desk, **mix_desk.only(kept["desk"], shelf.titles(self.library))}
-            if found["tracks"] and found["frames"] == self.spec.frames:
-                mix_desk.to_mix(found)  # raises for what a desk cannot be
-                desk = found
-        # What was left is where undoing begins.
-        return [desk], *self.shelves(desk), prompt, seed, *self._faces(desk)
+            desk = {
+                **mix_desk.empty(self.spec.frames),
+                **mix_desk.only(kept["desk"], shelf.titles(self.library)),
+            }
+            if desk["tracks"] and desk["frames"] == self.spec.frames:
+                mix_desk.to_mix(desk)  # raises for what a desk cannot be
+                # What was left is where undoing begins.
+                return [desk], *self.shelves(desk), prompt, seed, *self._faces(desk)
+        # The desk stays as it is: a first track may be laid by now.
+        shelves = gr.HTML(cards=self._cards()), gr.HTML(titles=shelf.titles(self.library))
+        return gr.skip(), *shelves, prompt, seed, *(gr.skip(),) * len(self.faces)
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)

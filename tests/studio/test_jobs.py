@@ -57,6 +57,23 @@ def test_a_job_tells_all(jobs):
     assert jobs.get(job.id) is job
 
 
+def test_a_result_shows_no_sooner_than_the_end(jobs):
+    job, shown, told = None, [], threading.Event()
+
+    def make(cancel, stop):
+        try:
+            yield Done("a motion")
+        finally:  # the model is restored here
+            told.wait(30)
+            shown.append(job.result)
+
+    job = jobs.submit("invert", "Wave", make)
+    told.set()
+    assert job.wait(30)
+    assert shown == [None]
+    assert job.result == "a motion"
+
+
 def test_one_after_another(jobs):
     running, most = [], []
 
