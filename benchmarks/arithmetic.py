@@ -29,6 +29,7 @@ from tqdm import tqdm
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import operation_from_json, then
+from motion_studio.motion.carried import camera_from_steps, camera_steps
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.looks import without_looks
 from motion_studio.motion.operations_place import Follow
@@ -234,6 +235,33 @@ def filmed(bench: Bench) -> list[dict]:
     return rows
 
 
+def cameras(bench: Bench) -> list[dict]:
+    """Add two cameras up, and take one of them out of the sum again.
+
+    `unchanged` is how far from what is left the camera of the sum goes, out of which nothing was taken.
+    """
+    rows, steps = [], [camera_steps(torch.from_numpy(scene.camera)) for scene in bench.films]
+    for number, scene in enumerate(tqdm(bench.films, desc="pairs of cameras")):
+        other = (number + 1) % len(bench.films)
+        asked = other_looks(scene, 800 + bench.skip + number)
+        both = mixed(bench.filmed[number], bench.filmed[other], (1.0, 1.0), "sum")
+        way = camera_from_steps(steps[number] + steps[other]).numpy()
+        made = _camera(bench, asked, number, both, "camera A + camera B")
+        rows.append(compared("camera A + camera B", number, made, shifts(way)))
+        for together in ("no", "sum"):
+            label = _laid("the camera B out of A + B", together)
+            left = _camera(
+                bench, asked, number, mixed(both, bench.filmed[other], (1.0, -1.0), together), label
+            )
+            row = compared(label, number, left, shifts(scene.camera))
+            rows.append(row | {"unchanged": distance(made, shifts(scene.camera))})
+    return rows
+
+
+def _camera(bench: Bench, asked: Scene, number: int, motion: Motion, label: str) -> np.ndarray:
+    return shifts(camera_curve(bench.make(asked, number, motion, label)).numpy())
+
+
 def strengths(bench: Bench, number: int) -> list[dict]:
     """Play strength times a motion, over the range that a slider has."""
     rows = []
@@ -293,7 +321,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/arithmetic"))
     args = parser.parse_args()
     bench = Bench(load("toybox"), args.clips, args.preset, args.skip)
-    rows = one(bench) + joined(bench) + several(bench) + filmed(bench)
+    rows = one(bench) + joined(bench) + several(bench) + filmed(bench) + cameras(bench)
     by_strength = strengths(bench, min(3, args.clips))
     rows += by_strength
     results = {"weights": bench.backbone.weights_hash, "preset": args.preset, "skip": args.skip, "rows": rows}

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
+from motion_studio.motion.carried import rested
 from motion_studio.motion.checks import Number, Whole
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.factors import (
@@ -189,12 +190,13 @@ def _sum(
     first = motions[0]
     for other in motions[1:]:
         _check_fit(first, other)
+    if parts:
+        motions = [_heard_in(motion, weight) for motion, weight in zip(motions, weights, strict=True)]
+        weights = [torch.ones_like(weight) for weight in weights]
     names = dict.fromkeys(name for motion in motions for name in motion.sites)
     sites = {}
     for name in names:
         terms = [(m.sites[name], w) for m, w in zip(motions, weights, strict=True) if name in m.sites]
-        if parts:
-            terms = [(heard_by(site, weight), torch.ones_like(weight)) for site, weight in terms]
         sites[name] = weighted_sum(terms)
     lineage: list[dict[str, Any]] = []
     for parent in parents:
@@ -203,6 +205,8 @@ def _sum(
     infos = [parent.info for parent in parents]
     paths = [motion.path() for motion in motions]
     path, extent = None, 0.0
+    cameras = [(m.camera(), weight, m.heard()) for m, weight in zip(motions, weights, strict=True)]
+    weights = _loud(motions, weights)
     known = [(one, weight) for one, weight in zip(paths, weights, strict=True) if one is not None]
     if len(known) == len(paths):
         path = blend_path(known)
@@ -225,10 +229,24 @@ def _sum(
         sizes=blend_sizes([(motion.sizes(), weight) for motion, weight in terms]),
         turns=blend_turns([(motion.turns(), weight) for motion, weight in terms]),
         followed=_followed(infos, weights),
-        camera=blend_camera([(motion.camera(), weight) for motion, weight in terms]),
+        camera=blend_camera(cameras),
         date="",
     )
     return Motion(sites, info)
+
+
+def _heard_in(motion: Motion, weight: Tensor) -> Motion:
+    """The motion as far as each frame hears it, and its camera."""
+    sites = {name: heard_by(site, weight) for name, site in motion.sites.items()}
+    camera = motion.camera()
+    changed = motion.info.changed(camera=None if camera is None else rested(camera, weight))
+    return Motion(sites, changed)
+
+
+def _loud(motions: Sequence[Motion], weights: Sequence[Tensor]) -> list[Tensor]:
+    """Weights as far as each frame hears the motions; where none is heard, as if all were."""
+    loud = torch.stack([weight * motion.heard() for motion, weight in zip(motions, weights, strict=True)])
+    return list(torch.where(loud.any(0), loud, torch.stack(list(weights))))
 
 
 def _followed(infos: Sequence[MotionInfo], weights: Sequence[Tensor]) -> float:

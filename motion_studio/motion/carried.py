@@ -33,6 +33,28 @@ def rebased(camera: Tensor) -> Tensor:
     return torch.cat([shifts - since @ shifts[0], camera[:, 2:] - camera[0, 2:]], dim=1)
 
 
+def camera_steps(camera: Tensor) -> Tensor:
+    """From each frame of a camera's curve (N, 4) to the next, as seen from that frame, (N-1, 4)."""
+    steps = camera.diff(dim=0)
+    linear, _ = camera_maps(steps)
+    return torch.cat([camera[1:, :2] - (linear @ camera[:-1, :2, None])[:, :, 0], steps[:, 2:]], dim=1)
+
+
+def camera_from_steps(steps: Tensor) -> Tensor:
+    """The curve (N, 4) of a camera that begins at rest and goes on by `steps` (N-1, 4)."""
+    linear, moved = camera_maps(steps)
+    shifts = [steps.new_zeros(2)]
+    for turn, move in zip(linear, moved, strict=True):
+        shifts.append(turn @ shifts[-1] + move)
+    since = torch.cat([steps.new_zeros(1, 2), steps[:, 2:].cumsum(0)])
+    return torch.cat([torch.stack(shifts), since], dim=1)
+
+
+def rested(camera: Tensor, heard: Tensor) -> Tensor:
+    """A camera's curve (N, 4) that goes on only as far as each frame hears it, 0 to 1 (N,)."""
+    return camera_from_steps(heard[1:, None] * camera_steps(camera))
+
+
 def carried_back(camera: Tensor, height: int, width: int) -> Tensor:
     """Where the ground at each pixel was in frame 0, (F, 2, H, W), from the picture's centre in widths.
 

@@ -174,6 +174,15 @@ class Motion:
         height, width = max(grids, key=lambda grid: grid[0] * grid[1])
         return height / width
 
+    def heard(self) -> Tensor:
+        """How far each frame hears it (N,), 0 to 1: of parts that different frames hear, all together."""
+        whole = torch.ones(self.frames)
+        sites = [
+            sum(whole if voice.heard is None else voice.heard.float().cpu() for voice in site.voices)
+            for site in self.sites.values()
+        ]
+        return torch.stack(sites).amax(0).clamp(max=1)
+
     def path(self) -> Tensor | None:
         """The object's path (N, 2) as a tensor."""
         return None if self.info.path is None else torch.tensor(self.info.path, dtype=torch.float32)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import InputError
+from motion_studio.motion.carried import rested
 from motion_studio.motion.checks import Choice, Flag, Number, Values, Whole, parameter
 from motion_studio.motion.embedding import Motion
 from motion_studio.motion.factors import heard_by
@@ -152,9 +153,7 @@ class Fade(Operation):
     def apply(self, motion: Motion) -> Motion:
         gain, camera = self.gain(motion.frames), motion.camera()
         sites = {name: heard_by(site, gain) for name, site in motion.sites.items()}
-        if camera is not None:  # it rests where it is not heard
-            camera = torch.cat([camera[:1], camera[:1] + (gain[1:, None] * camera.diff(dim=0)).cumsum(0)])
-        return motion.derived(sites, self.to_json(), camera=camera)
+        return motion.derived(sites, self.to_json(), camera=None if camera is None else rested(camera, gain))
 
 
 def ramp(frames: int, start: float, length: float) -> Tensor:

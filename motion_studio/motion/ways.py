@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from motion_studio.errors import InputError
+from motion_studio.motion.carried import camera_from_steps, camera_steps
 from motion_studio.motion.checks import Choice, Number
 from motion_studio.motion.operation import checked_path, require_frames
 
@@ -46,23 +47,27 @@ def blend_path(terms: Sequence[tuple[Tensor, Weight]], law: str = "mean") -> Ten
     return torch.where(heard, start + way - way[first], torch.nan)
 
 
-def blend_camera(terms: Sequence[tuple[Tensor | None, Weight]], law: str = "mean") -> Tensor | None:
-    """The camera's curve (N, 4) that a blend has: each step the weighted mean, or sum, of the curves' steps.
+def blend_camera(terms: Sequence[tuple[Tensor | None, Weight, Tensor]], law: str = "mean") -> Tensor | None:
+    """The camera's curve (N, 4) that a blend has, from curves, weights and how far frames hear each (N,).
 
-    A negative weight turns a camera round in a sum; in a mean, as in a plain blend, it does not, and counts
-    as none. None where a camera is not known, or none is heard. Raises InputError for another law.
+    Each of its steps (`camera_steps`) is the weighted sum of the curves' own, over what has a positive weight
+    there by the law "mean". So what has a negative one is taken away from the others' camera; alone it turns
+    none round but in a "sum". Curves rest already where they are not heard (`rested`). None where a camera is
+    not known, or none is heard. Raises InputError for another law.
     """
     Choice(LAWS)("law", law)
-    known = [(curve, weight_curve(weight, len(curve))) for curve, weight in terms if curve is not None]
-    if law == "mean":
-        known = [(curve, weight.clamp(min=0)) for curve, weight in known]
-    heard = sum((weight.abs() for _, weight in known), torch.zeros(1))
-    if len(known) < len(terms) or not heard.any():
+    known = [(curve, weight_curve(w, len(curve)), heard) for curve, w, heard in terms if curve is not None]
+    loud = [(weight if law == "mean" else weight.abs()).clamp(min=0) for _, weight, _ in known]
+    parts = [weight * heard for weight, (_, _, heard) in zip(loud, known, strict=True)]
+    if len(known) < len(terms) or not any(part.any() for part in parts):
         return None
-    steps = sum(weight[1:, None] * curve.diff(dim=0) for curve, weight in known)
+    steps = sum(weight[1:, None] * camera_steps(curve) for curve, weight, _ in known)
     if law == "mean":
-        steps = steps / heard[1:, None].clamp(min=1e-6)
-    return torch.cat([torch.zeros(1, 4), steps.cumsum(0)])
+        # One that is heard in part goes in part: it is no louder than itself.
+        most = [weight * (part > 0) for weight, part in zip(loud, parts, strict=True)]
+        whole = torch.stack([sum(parts), *most]).amax(0)[1:, None]
+        steps = torch.where(whole > 0, steps / whole.clamp(min=1e-6), 0.0)
+    return camera_from_steps(steps)
 
 
 def blend_extent(terms: Sequence[tuple[Tensor, Weight, float]], way: Tensor) -> float:

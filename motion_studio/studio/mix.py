@@ -151,21 +151,21 @@ def _drawn(mix: Mix, load: Load) -> tuple[dict[str, Any], Tensor | None]:
     shown: list[dict[str, Any]] = []
     terms: dict[str, list[tuple[Tensor, Tensor]]] = {prompt: [] for prompt in mix.prompts}
     radii = dict.fromkeys(mix.prompts, 0.0)
-    cameras: list[tuple[Tensor | None, Tensor]] = []
+    cameras: list[tuple[Tensor | None, Tensor, Tensor]] = []
     for number, (track, steps) in enumerate(zip(mix.tracks, _operations(mix), strict=True), 1):
         with naming(number, track.motion):
             motion = _outline(load(track.motion))
-            heard = torch.ones(motion.frames)
+            played = torch.full((motion.frames,), track.weight)
             for step in steps:
-                motion, heard = _unfaded(step, motion), step.apply_strength(heard)
+                motion, played = step.apply(motion), _played(step, played)
             frames = frames or motion.frames
             motion = motion if motion.frames == frames else resampled(motion, frames)
-            heard = stretched(heard[:, None], frames)[:, 0]
+            played = stretched(played[:, None], frames)[:, 0]
             for step in _window(track):
-                motion, heard = _unfaded(step, motion), step.apply_strength(heard)
-        path, weight = motion.path(), heard * track.weight
+                motion, played = step.apply(motion), _played(step, played)
+        path, weight = motion.path(), played * motion.heard()
         shown.append({"motion": track.motion, "path": _points(path), "weight": weight.tolist()})
-        cameras.append((motion.camera(), weight))
+        cameras.append((motion.camera(), played, motion.heard()))
         if path is not None:
             terms[track.prompt].append((path, weight))
             radii[track.prompt] = max(radii[track.prompt], motion.info.extent)
@@ -191,7 +191,7 @@ def _outline(motion: Motion) -> Motion:
     grids = [site.grid for site in motion.sites.values() if site.grid] or [motion.info.latent_size or (1, 1)]
     height, width = max(grids, key=math.prod)
     grid = (height // math.gcd(height, width), width // math.gcd(height, width))
-    site = SiteEmbedding(torch.zeros(motion.frames, 1), grid=grid)
+    site = SiteEmbedding(torch.zeros(motion.frames, 1), grid=grid, heard=motion.heard())
     if motion.rank:
         site = replace(site, space=torch.zeros(1, math.prod(grid), 1), time=torch.zeros(1, motion.frames, 1))
     return replace(motion, sites={"outline": site})
@@ -249,9 +249,9 @@ def _window(track: Track) -> list[Operation]:
     return [*later, fade] if track.windowed else []
 
 
-def _unfaded(step: Operation, motion: Motion) -> Motion:
-    """The motion after a step; a fade does nothing, since curves are summed with weights that have it."""
-    return motion if isinstance(step, Fade) else step.apply(motion)
+def _played(step: Operation, strength: Tensor) -> Tensor:
+    """A strength a frame (N,) after a step; of a fade the motion itself knows how far frames hear it."""
+    return strength if isinstance(step, Fade) else step.apply_strength(strength)
 
 
 def _apply(motion: Motion, steps: Sequence[Operation]) -> Motion:

@@ -45,15 +45,6 @@ def align(frames: np.ndarray, ground: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return steps, seen
 
 
-def compose(steps: np.ndarray) -> np.ndarray:
-    """Steps (F-1, 4) to the curve (F, 4) from frame 0, which is all 0."""
-    curve = np.zeros((len(steps) + 1, 4))
-    for index, (dx, dy, zoom, roll) in enumerate(steps):
-        turned = _matrix(zoom, roll) @ curve[index, :2]
-        curve[index + 1] = [turned[0] + dx, turned[1] + dy, *(curve[index, 2:] + (zoom, roll))]
-    return curve
-
-
 def warped(frame: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`frame` (H, W, C) as it was before `step`, and where that is inside the picture (H, W)."""
     height, width = frame.shape[:2]

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motion_studio.errors import ClipError
-from motion_studio.video.camera import align, compose, warped
+from motion_studio.motion.carried import camera_from_steps
+from motion_studio.video.camera import align, warped
 from motion_studio.video.clip import Clip, fit
 from motion_studio.video.flow import flow
 from motion_studio.video.ground import find_object, segment
@@ -71,7 +72,7 @@ def see(clip: Clip) -> Seen:
         path=torch.from_numpy(path).float(),
         sizes=torch.from_numpy(sizes).float(),
         turns=None if turns is None else torch.from_numpy(turns).float(),
-        camera=torch.from_numpy(compose(steps)).float(),
+        camera=camera_from_steps(torch.from_numpy(steps)).float(),
         cover=torch.from_numpy(cover),
         path_confidence=confidence,
         camera_confidence=float(shown.mean()),

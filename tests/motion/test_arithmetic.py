@@ -174,13 +174,33 @@ def test_the_camera_of_a_sum_goes_on_from_step_to_step(make_motion):
     assert torch.allclose(camera(blend([(a, 0.3)])), ramp)
     assert torch.allclose(camera(blend([(a, 1.0), (b, 1.0)])), ramp / 2)
     assert torch.allclose(camera(blend([(a, 1.0), (b, 3.0)])), ramp / 4)
-    assert torch.allclose(camera(blend([(a, -1.0), (b, 1.0)])), still)
+    assert torch.allclose(camera(blend([(a, -1.0), (b, 1.0)])), -ramp)  # taken out of one that rests
     assert blend([(a, -1.0)]).info.camera is None
     joined = camera(then(b, a, 3.0))  # rests, then pans on
     assert torch.allclose(joined[:3], still[:3]) and torch.allclose(
         joined[3:].diff(dim=0), ramp[:3].diff(dim=0)
     )
     assert blend([(a, 1.0), (b.replace_info(camera=None), 1.0)]).info.camera is None
+
+
+def test_a_sum_follows_what_is_heard_of_each(make_motion):
+    frames, way = 6, torch.linspace(0.2, 0.7, 6)
+    pan, tilt = torch.zeros(frames, 4), torch.zeros(frames, 4)
+    pan[:, 0] = tilt[:, 1] = torch.linspace(0, 0.5, frames)
+    a = make_motion(1, frames=frames).replace_info(path=torch.stack([way, 0 * way], 1), camera=pan)
+    b = make_motion(2, frames=frames).replace_info(path=torch.stack([0 * way, way], 1), camera=tilt)
+    first, last = Fade(length=3).apply(a), Fade(start=3).apply(b)
+    both = blend([(first, 1.0), (last, 1.0)])
+    assert torch.equal(both.path(), torch.cat([a.path()[:3], b.path()[3:]]))
+    assert torch.equal(both.heard(), torch.ones(frames))
+    steps = torch.cat([pan.diff(dim=0)[:2], tilt.diff(dim=0)[2:]])  # none is halved for who is silent
+    torch.testing.assert_close(both.camera().diff(dim=0), steps)
+    alone = blend([(first, 1.0)])
+    assert torch.equal(alone.heard(), torch.tensor([1.0, 1, 1, 0, 0, 0]))
+    assert torch.equal(alone.path(), a.path())  # where nothing is heard it is as it was
+    torch.testing.assert_close(alone.camera(), first.camera())
+    crossed = cross_fade(a, b, 1.0, 4.0)
+    torch.testing.assert_close(crossed.heard(), torch.ones(frames))
 
 
 def test_a_sum_carries_as_much_noise_as_the_one_that_carries_most(make_motion):

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from motion_studio.errors import InputError
-from motion_studio.motion.carried import RESTS, WHOLE, camera_maps, carried_noise, moving, rebased
+from motion_studio.motion.carried import (
+    RESTS,
+    WHOLE,
+    camera_from_steps,
+    camera_maps,
+    camera_steps,
+    carried_along,
+    carried_noise,
+    moving,
+    rebased,
+)
 
 
 def camera(frames: int, column: int, size: float) -> torch.Tensor:
@@ -54,6 +64,19 @@ def test_a_seed_gives_the_same_noise_again():
         carried_noise((1, 4, 3, 8, 8), curve, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_a_curve_is_made_of_steps_that_follow_each_other():
+    generator = torch.Generator().manual_seed(0)
+    steps = 0.3 * torch.randn(5, 4, generator=generator)
+    curve = camera_from_steps(steps)
+    torch.testing.assert_close(camera_steps(curve), steps)
+    places = torch.rand(1, 2, 2, 3, generator=generator) - 0.5
+    for n, there in enumerate(carried_along(curve, places)[1:]):
+        before = carried_along(curve, places)[n]
+        torch.testing.assert_close(carried_along(steps[n : n + 1], before)[0], there)
+    begun = curve + torch.tensor([0.1, 0.2, 0, 0])  # where it began does not count
+    torch.testing.assert_close(camera_steps(rebased(begun)), camera_steps(begun))
 
 
 def test_a_camera_at_rest_carries_nothing_and_one_that_moves_all():

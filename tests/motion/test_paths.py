@@ -12,6 +12,7 @@ from motion_studio.motion.arithmetic import (
     resampled,
     then,
 )
+from motion_studio.motion.carried import camera_from_steps, rested
 from motion_studio.motion.operations_place import Along, Amplitude, Mirror, Move, Turn
 from motion_studio.motion.operations_time import Delay, Speed, Strength, ramp
 from motion_studio.motion.ways import (
@@ -217,14 +218,49 @@ def test_ways_that_add_up_go_on_from_where_one_has_ended():
 
 
 def test_cameras_add_up_as_the_ways_do():
-    pan, rest = torch.zeros(5, 4), torch.zeros(5, 4)
+    pan, rest, heard = torch.zeros(5, 4), torch.zeros(5, 4), torch.ones(5)
     pan[:, 0] = torch.linspace(0, 0.4, 5)
-    torch.testing.assert_close(blend_camera([(pan, 1.0), (rest, 1.0)], "sum"), pan)
-    torch.testing.assert_close(blend_camera([(pan, 1.0), (rest, 1.0)]), pan / 2)
-    torch.testing.assert_close(blend_camera([(pan, 1.0), (pan, -1.5)], "sum"), -pan / 2)
-    torch.testing.assert_close(blend_camera([(pan, 1.0), (pan, -1.5)]), pan)
-    assert blend_camera([(pan, 1.0), (None, 1.0)], "sum") is None
-    assert blend_camera([(pan, 0.0)], "sum") is None
+
+    def camera(*terms, law="sum"):
+        return blend_camera([(curve, weight, heard) for curve, weight in terms], law)
+
+    torch.testing.assert_close(camera((pan, 1.0), (rest, 1.0)), pan)
+    torch.testing.assert_close(camera((pan, 1.0), (rest, 1.0), law="mean"), pan / 2)
+    for law in ("sum", "mean"):  # what is subtracted is taken away
+        torch.testing.assert_close(camera((pan, 1.0), (pan, -1.5), law=law), -pan / 2)
+        assert not camera((pan, 1.0), (pan, -1.0), law=law).any()
+    torch.testing.assert_close(camera((pan, -1.0)), -pan)
+    assert camera((pan, -1.0), law="mean") is None
+    assert camera((pan, 1.0), (None, 1.0)) is None
+    assert camera((pan, 0.0)) is None
+
+
+def test_cameras_that_film_at_once_undo_each_other_in_any_order():
+    generator = torch.Generator().manual_seed(0)
+    one, other = (camera_from_steps(0.2 * torch.randn(5, 4, generator=generator)) for _ in range(2))
+    heard = torch.ones(6)
+    both = blend_camera([(one, 1.0, heard), (other, 1.0, heard)], "sum")
+    again = blend_camera([(other, 1.0, heard), (one, 1.0, heard)], "sum")
+    torch.testing.assert_close(both, again)
+    for law in ("sum", "mean"):
+        left = blend_camera([(both, 1.0, heard), (other, -1.0, heard)], law)
+        torch.testing.assert_close(left, one, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        blend_camera([(one, 0.5, heard), (one, 2.5, heard)]), one, atol=1e-5, rtol=1e-5
+    )
+
+
+def test_a_camera_heard_in_part_goes_in_part_and_one_that_is_not_leaves_room():
+    pan, back = torch.zeros(5, 4), torch.zeros(5, 4)
+    pan[:, 0] = torch.linspace(0, 0.4, 5)
+    back[:, 0] = -pan[:, 0]
+    first, later = torch.tensor([1.0, 1, 0.5, 0, 0]), torch.tensor([0.0, 0, 0.5, 1, 1])
+    faded = rested(pan, first)
+    assert [round(x, 3) for x in faded[:, 0].tolist()] == [0, 0.1, 0.15, 0.15, 0.15]
+    torch.testing.assert_close(blend_camera([(faded, 2.0, first)]), faded)
+    both = [(faded, 2.0, first), (rested(back, later), 2.0, later)]
+    there = blend_camera(both)[:, 0].tolist()
+    assert [round(x, 3) for x in there] == [0, 0.1, 0.1, 0, -0.1]
 
 
 def test_nothing_is_moved_where_there_is_one_path_or_weights_all_but_cancel():
