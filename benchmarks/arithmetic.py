@@ -246,10 +246,10 @@ def cameras(bench: Bench) -> list[dict]:
         asked = other_looks(scene, 800 + bench.skip + number)
         both = mixed(bench.filmed[number], bench.filmed[other], (1.0, 1.0), "sum")
         way = camera_from_steps(steps[number] + steps[other]).numpy()
-        made = _camera(bench, asked, number, both, "camera A + camera B")
-        rows.append(compared("camera A + camera B", number, made, shifts(way)))
+        made = _camera(bench, asked, number, both, "A + B, of cameras")
+        rows.append(compared("A + B, of cameras", number, made, shifts(way)))
         for together in ("no", "sum"):
-            label = _laid("the camera B out of A + B", together)
+            label = _laid("A + B - B, of cameras", together)
             left = _camera(
                 bench, asked, number, mixed(both, bench.filmed[other], (1.0, -1.0), together), label
             )
