@@ -93,7 +93,7 @@ def build(studio: Studio) -> gr.Blocks:
             mix.shelves, mix.timeline, shelves, **quiet
         )
         invert.play.click(lambda: gr.Tabs(selected="generate"), None, tabs, **quiet)
-        mix.saved.success(mix.shelves, mix.timeline, shelves, **quiet).then(
+        mix.screen.saved.success(mix.shelves, mix.timeline, shelves, **quiet).then(
             generate.cards, None, generate.motion, **quiet
         )
     return page

@@ -86,7 +86,7 @@ class GenerateTab:
         gr.on(
             [self.start.click, self.form.widgets["prompt"].submit],
             friendly(self._start),
-            [self.motion, *widgets],
+            [self.watch.seen, self.motion, *widgets],
             begun,
             **quiet,
         )
@@ -99,12 +99,14 @@ class GenerateTab:
         for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
             changed = button.click(friendly(act), self.motion, bin_, **quiet)
             mix.shown(changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet))
-        on_mixer = [mix.timeline, mix.prompt, mix.seed, mix.player]
-        restored = [tabs, *on_mixer, *self.in_hand, *widgets]
+        screen = mix.screen
+        self.on_mixer = [mix.timeline, screen.prompt, screen.seed, screen.player, screen.download]
+        restored = [tabs, *self.on_mixer, *self.in_hand, *widgets]
         # Progress shows: each motion's file is read, and the video too.
-        mix.settle(self.recent.input(friendly(self._reopen), self.recent, restored))
+        reopened = self.recent.input(friendly(self._reopen), self.recent, restored)
         dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
-        mix.settle(dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet))
+        listed = dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
+        mix.settle(reopened, listed, preview=False)
 
     def play(self, motion: str) -> tuple[Any, ...]:
         """Updates of what is `in_hand`: the cards, the player and the facts of a motion."""
@@ -165,7 +167,9 @@ class GenerateTab:
             gr.DownloadButton(value=entry and str(entry.path), visible=entry is not None),
         )
 
-    def _start(self, motion: str, *values: Any) -> tuple[Any, ...]:
+    def _start(self, seen: Any, motion: str, *values: Any) -> tuple[Any, ...]:
+        if self.watch.active(seen):  # Enter in the prompt needs no button
+            raise InputError(WORDS["busy"])
         settings = self.form.read(values)
         mix = Mix((Track(motion),)) if motion else None
         reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
@@ -235,8 +239,8 @@ class GenerateTab:
             raise InputError(WORDS["wrong_base"].format(base=motion.info.base, own=self.spec.name))
         entry = self.library.save(motion, motion.info.title or pictures.title_of(Path(path)))
         gr.Info(WORDS["added"].format(title=work.one_line(entry.title)))
-        before, after = (gr.skip(),) * 5, (gr.skip(),) * len(self.form.widgets)  # tabs and mixer; settings
-        return *before, *self.play(entry.name), *after
+        settings = (gr.skip(),) * len(self.form.widgets)
+        return gr.skip(), *(gr.skip(),) * len(self.on_mixer), *self.play(entry.name), *settings
 
     def _reopen(self, name: str) -> tuple[Any, ...]:
         path = shelf.render_path(self.library, name)
@@ -263,10 +267,12 @@ class GenerateTab:
             film = {key: getattr(recipe.settings, key) for key in FILM}
             desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames, film)
             timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
-            player = components.playing({**made, "label": WORDS["result"]})
-            mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player
+            player = components.playing({**made, "label": text.MIX["rendered"]})
+            download = gr.DownloadButton(value=path, visible=True)
+            mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player, download
             skipped = (gr.skip(),) * (len(self.in_hand) + len(self.form.widgets))
             return gr.Tabs(selected="mix"), *mixer, *skipped
         motion = names.get(recipe.mix.tracks[0].motion, "") if recipe.mix else ""
         in_hand = gr.HTML(value=motion, cards=self._cards()), *self._with(motion, made, path)
-        return gr.Tabs(selected="generate"), *(gr.skip(),) * 4, *in_hand, *self.form.shown(recipe.settings)
+        mixer = (gr.skip(),) * len(self.on_mixer)
+        return gr.Tabs(selected="generate"), *mixer, *in_hand, *self.form.shown(recipe.settings)

@@ -10,18 +10,19 @@ import gradio as gr
 
 from motion_studio.errors import MotionStudioError
 from motion_studio.motion.embedding import Motion
-from motion_studio.studio.jobs import Job
 from motion_studio.studio.starter_mixes import StarterMix, starter_mixes
 from motion_studio.studio.studio import Studio
-from motion_studio.studio.tracks import LONGEST, TOGETHER
-from motion_studio.ui import components, mix_desk, pictures, shelf, text, work
+from motion_studio.studio.tracks import TOGETHER
+from motion_studio.ui import components, mix_desk, shelf, text, work
 from motion_studio.ui.form import film_sliders
 from motion_studio.ui.knobs import SLIDERS, TOGGLES, knobs
 from motion_studio.ui.mix_desk import Desk
-from motion_studio.ui.mix_maker import MixMaker
+from motion_studio.ui.mix_screen import MixScreen, kept
 from motion_studio.ui.work import friendly
 
 WORDS = text.MIX
+TURN = "history"
+"""What changes of the desk take their turn by."""
 # Drawing must not wait behind anything, and only the last of many slider positions counts.
 LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
 
@@ -31,32 +32,15 @@ class MixTab:
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
-        self.spec, self.maker = studio.base, MixMaker(studio)
+        self.spec = studio.base
         self.history = gr.State([mix_desk.empty(self.spec.frames)])
-        self.rendering = gr.State("")  # known here before the page knows it: a change may settle in between
         self.kept = work.remembered("mix", None)
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
             with gr.Column(scale=3, min_width=260):
                 self.stage = components.stage(elem_id="mix-stage")
-            with gr.Column(scale=3, min_width=260):
-                self.player = components.player(self._view(None), keeps=True)
-                self.watch = work.Watch(studio.jobs, "mix")
-            with gr.Column(scale=3, min_width=260):
-                self._prompt()
+            self.screen = MixScreen(studio)
         self._tracks()
-
-    def _prompt(self) -> None:
-        self.prompt = gr.Textbox(self.spec.sample_prompt, label=WORDS["prompt"], max_length=LONGEST)
-        self.seed = gr.Number(0, label=WORDS["seed"], precision=0, minimum=0)
-        with gr.Row():
-            self.render = gr.Button(WORDS["render"], variant="primary", elem_id="mix-render")
-            self.cancel = gr.Button(WORDS["cancel"], visible=False)
-            self.download = gr.DownloadButton(WORDS["download"], visible=False)
-        with gr.Accordion(WORDS["save_as"], open=False, elem_id="mix-save"):
-            self.name = gr.Textbox(label=WORDS["name"], max_length=80)
-            self.notes = gr.Textbox(label=WORDS["notes"], lines=2, max_length=1000)
-            self.save = gr.Button(WORDS["save"])
 
     def _tracks(self) -> None:
         with gr.Row(elem_id="mix-bar", equal_height=True):
@@ -98,10 +82,10 @@ class MixTab:
         opened = page.load(
             self._open,
             self.kept,
-            [self.history, self.shelf, self.timeline, self.prompt, self.seed, *self.faces],
+            [self.history, self.shelf, self.timeline, self.screen.prompt, self.screen.seed, *self.faces],
             show_progress="hidden",
         )
-        self.watch.wire(opened.then, self.cancel, [self.player, self.render, self.download], self._show)
+        self.screen.wire(opened, self.timeline, self.kept, TURN)
         self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
         self.timeline.select(friendly(self._faces), self.timeline, self.faces, **LIVE)
         self.shown(self.timeline.release(**self._settling()))
@@ -120,51 +104,42 @@ class MixTab:
             [self.timeline, self.history],
             [self.history, self.timeline, self.stage],
             show_progress="hidden",
-            concurrency_id="history",  # after the changes that still settle
+            concurrency_id=TURN,  # after the changes that still settle
         )
         cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
         begun = [
             button.click(
                 friendly(partial(self._begin, starter)),
-                None,
-                [self.timeline, self.stage, self.prompt, self.seed],
+                self.screen.prompt,
+                [self.timeline, self.stage, self.screen.prompt, self.screen.seed],
                 **LIVE,
             )
             for button, starter in zip(self.begins, self.starters, strict=True)
         ]
         self.settle(gathered, moved, added, undone, cleared, *begun)
-        self.shown(gr.on([self.prompt.submit, self.seed.submit], **self._settling()))
-        self.render.click(
-            friendly(self._render),
-            [self.timeline, self.prompt, self.seed, self.watch.id, self.rendering],
-            [self.rendering, self.render, self.kept, *self.watch.outputs],
-            show_progress="hidden",
-            concurrency_id="history",  # after changes that still settle, and preview
-        )
-        inputs = [self.timeline, self.name, self.notes, self.watch.id]
-        self.saved = self.save.click(
-            friendly(self._save), inputs, [self.name, self.notes], show_progress="minimal"
-        )
+        self.shown(gr.on([self.screen.prompt.submit, self.screen.seed.submit], **self._settling()))
 
-    def settle(self, *changes: Any) -> None:
-        """End changes of the desk: each is remembered for undo, kept and previewed, and all faces show it."""
+    def settle(self, *changes: Any, preview: bool = True) -> None:
+        """End changes of the desk: each is remembered for undo and kept, and all faces show it.
+
+        It is previewed, too, but where a clip of it is on the player already.
+        """
         for change in changes:
-            self.shown(change.success(**self._settling()))
+            self.shown(change.success(**self._settling(preview)))
 
     def shown(self, event: Any) -> None:
         """Have the faces show the desk after an event, as it is then: another track may be chosen by now."""
         event.success(friendly(self._faces), self.timeline, self.faces, **LIVE)
 
-    def _settling(self) -> dict[str, Any]:
+    def _settling(self, preview: bool = True) -> dict[str, Any]:
         """What an event that settles is given."""
-        given = [self.timeline, self.history, self.quick, self.prompt, self.seed]
         return {
-            "fn": friendly(self._settle),
-            "inputs": [*given, self.watch.id, self.rendering],
-            "outputs": [self.history, self.kept, *self.watch.outputs],
+            "fn": friendly(partial(self._settle, preview)),
+            "inputs": [self.timeline, self.history, self.quick, *self.screen.asked],
+            "outputs": [self.history, self.kept, *self.screen.watch.outputs],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
-            "concurrency_id": "history",
+            "concurrency_id": TURN,
         }
 
     def _wire_knobs(self) -> None:
@@ -208,25 +183,6 @@ class MixTab:
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)
-
-    def _view(self, job: Job | None) -> dict[str, Any]:
-        if job is not None and job.result is not None:
-            label = WORDS["result"] if job.kind == "preview" else WORDS["rendered"]
-            return {**pictures.view(job.result.clip), "label": label}
-        if job is not None and job.preview is not None:
-            return {**pictures.view(job.preview.clip), "label": WORDS["result"]}
-        return {"hint": WORDS["result_hint"], "label": WORDS["result"]}
-
-    def _show(self, job: Job) -> tuple[Any, ...]:
-        """Updates of the player, the render button and the download."""
-        player = components.playing(self._view(job)) if job.result or job.preview else gr.skip()
-        path = job.result.path if job.result else None
-        rendering = job.active and job.kind == "mix"
-        return (
-            player,
-            gr.Button(visible=not rendering),
-            gr.DownloadButton(value=path and str(path), visible=bool(path)),
-        )
 
     def _draw(self, desk: Desk) -> Any:
         return gr.HTML(value=mix_desk.ways(desk, self._load))
@@ -281,43 +237,32 @@ class MixTab:
         desk = mix_desk.empty(self.spec.frames)
         return desk, self._draw(desk)
 
-    def _begin(self, starter: StarterMix) -> tuple[Any, ...]:
-        """Updates of the timeline, the stage, the prompt and the seed with a mix to begin with."""
+    def _begin(self, starter: StarterMix, prompt: str) -> tuple[Any, ...]:
+        """Updates of the timeline, the stage, the prompt and the seed with a mix to begin with.
+
+        Words of one's own stay, with their seed: nothing would bring them back.
+        """
         titles = shelf.titles(self.library)
         desk = mix_desk.from_mix(starter.mix, {name: name for name in titles}, self.spec.frames, starter.film)
-        timeline = gr.HTML(value=desk, titles=titles)
-        return timeline, self._draw(desk), starter.settings.prompt, starter.settings.seed
+        ours = {"", self.spec.sample_prompt, *(one.settings.prompt for one in self.starters)}
+        asked = starter.settings.prompt, starter.settings.seed
+        asked = asked if prompt.strip() in ours else (gr.skip(), gr.skip())
+        return gr.HTML(value=desk, titles=titles), self._draw(desk), *asked
 
     def _settle(
         self,
+        preview: bool,
         desk: Desk,
         history: list[Desk],
         quick: bool,
         prompt: str,
         seed: float,
-        job_id: str,
+        shown: str,
         rendering: str,
     ) -> tuple[Any, ...]:
-        history = mix_desk.remembered(history, desk)
-        watching: tuple[Any, ...] = (gr.skip(),) * len(self.watch.outputs)
-        if quick and (job := self.maker.preview(desk, prompt, seed, job_id, rendering)):
-            self.watch.cancel(job_id)
-            watching = self.watch.start(job)
-        return history, _kept(desk, prompt, seed), *watching
-
-    def _render(self, desk: Desk, prompt: str, seed: float, shown: str, rendering: str) -> tuple[Any, ...]:
-        if any(self.maker.renders(job_id) for job_id in (shown, rendering)):  # clicked twice
-            return (gr.skip(),) * (3 + len(self.watch.outputs))
-        job = self.maker.render(desk, prompt, seed)
-        self.watch.cancel(shown)  # a preview, that would be waited for
-        return job.id, gr.Button(visible=False), _kept(desk, prompt, seed), *self.watch.start(job)
-
-    def _save(self, desk: Desk, name: str, notes: str, job_id: str) -> tuple[str, str]:
-        entry = self.maker.save(desk, name, notes, job_id)
-        gr.Info(WORDS["saved"].format(title=work.one_line(entry.title)))
-        return "", ""
-
-
-def _kept(desk: Desk, prompt: str, seed: float) -> dict[str, Any]:
-    """What a browser keeps of the mixer."""
-    return {"desk": desk, "prompt": prompt, "seed": int(seed or 0)}
+        watching: tuple[Any, ...] = (gr.skip(),) * len(self.screen.watch.outputs)
+        if not preview:
+            self.screen.end_preview(shown, rendering)
+        elif quick:
+            watching = self.screen.preview(desk, prompt, seed, shown, rendering)
+        return mix_desk.remembered(history, desk), kept(desk, prompt, seed), *watching

@@ -174,6 +174,7 @@ GENERATE = {
     "file": "The motion as a file",
     "restored": "The settings of this render are back.",
     "no_recipe": "This video carries no recipe, so it was not made here.",
+    "busy": "A clip is being made here already; cancel it first.",
     "motion_missing": "The settings are back, but not in the library: {names}.",
     "other_base": "This video was made with {base}. {own} will make another one of it.",
     "clamped": "Outside of what the page allows, and set to the nearest value: {names}.",

@@ -92,8 +92,10 @@ class Watch:
 
     def _attach(self, job_id: str) -> tuple[Any, ...]:
         """Take up the browser's last job: it goes on, left a result, or says why it left none."""
+        if not job_id:  # one may have been started by now, on a page that still opens: it is left as it is
+            return (gr.skip(),) * (len(self.outputs) + len(self.shown))
         try:
-            job = self.jobs.get(job_id) if job_id and job_id not in self.done_with else None
+            job = self.jobs.get(job_id) if job_id not in self.done_with else None
         except InputError:  # of another data folder
             job = None
         gone = job is None or job.state == "cancelled" or (job.state == "done" and job.result is None)
@@ -105,6 +107,10 @@ class Watch:
         _, *state = self._state(job)
         # It may have ended by now: the timer sees that.
         return job.id, (job.id, job.submitted), gr.Timer(active=True), *state
+
+    def active(self, seen: Any) -> bool:
+        """Whether the job that was last `seen` still waits or runs; known here before the page knows it."""
+        return seen is not None and self.jobs.get(seen[0]).active
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job, if there is one."""

@@ -50,6 +50,7 @@ def test_a_learnt_motion_outlives_the_studio_until_it_is_saved(start, clip):
         tab = InvertTab(after)
         tab.wire(page)
     assert tab.watch._attach(job.id)[0] == job.id
+    assert all(update == gr.skip() for update in tab.watch._attach(""))  # a job begun meanwhile stays
     shown = tab._show(after.jobs.get(job.id))
     assert shown[-2].visible and shown[-1] == "My clip"
     name, *_ = tab._save(job.id, "Mine", "")

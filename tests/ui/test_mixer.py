@@ -145,7 +145,16 @@ def test_a_render_is_ended_by_no_knob_and_comes_back_on_the_mixer(opened, reload
     page.get_by_role("button", name="Clear").click()
     prompt.fill("something else")
     tab(page, "Generate")
+    before = last(studio, "preview")
     page.locator("#restore input[type=file]").set_input_files(job.result.path)
     expect(prompt).to_have_value("a cyan heart", timeout=PATIENCE)
     expect(page.locator("#mix-timeline .row")).to_have_count(2)
     expect(page.locator("#mix-turn output")).to_have_text("0°")
+    settled(page)
+    assert last(studio, "preview") is before  # none takes the place of what came back
+    expect(page.locator("#mix-screens figcaption").last).to_have_text("Render")
+    expect(page.locator("#mix-screens").get_by_text("Download the video")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="A mirrored pair").click()
+    expect(page.locator("#mix-timeline .row")).to_have_count(2)
+    expect(prompt).to_have_value("a cyan heart")  # words of one's own stay

@@ -79,6 +79,20 @@ def test_a_render_brings_its_settings_back(opened, studio):
     expect(page.locator("#generate-motions [data-name=wave]")).to_have_attribute("aria-pressed", "true")
 
 
+def test_enter_starts_no_second_clip_beside_the_first(opened, studio):
+    page = opened()
+    prompt = page.get_by_label("Prompt").first
+    expect(page.locator("#generate-start")).to_be_visible()
+    with studio.manager._loaded["toybox"].lock:  # it waits for its turn on the model meanwhile
+        prompt.press("Enter")
+        expect(page.locator("#generate-start")).to_be_hidden()
+        before = last(studio, "generate")
+        prompt.press("Enter")
+        expect(page.get_by_text("A clip is being made here already")).to_be_visible()
+        assert last(studio, "generate") is before
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=PATIENCE)
+
+
 def test_an_empty_prompt_is_refused_in_a_line(opened):
     page = opened()
     page.get_by_label("Prompt").first.fill(" ")
