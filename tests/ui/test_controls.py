@@ -184,3 +184,20 @@ def test_a_way_is_drawn_by_hand(mixer):
     page.get_by_role("button", name="Undo").click()
     expect(own).to_be_visible()
     assert float(first.get_attribute("cx")) == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("part", ["lane", "name"])
+def test_a_number_typed_for_a_track_stays_with_it_when_another_is_chosen(mixer, part):
+    page = mixer("circle", "zigzag")
+    speed = page.locator("#mix-knobs").get_by_label("number input for Speed")
+    speed.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.5")
+    page.wait_for_timeout(600)  # the hand goes from the keys to the mouse
+    page.locator(f"#mix-timeline .{part}").first.click(position={"x": 20, "y": 5})
+    rows = page.locator("#mix-timeline .row")
+    page.wait_for_timeout(1500)  # for what may answer late
+    expect(rows.first).to_have_class(re.compile("selected"))
+    expect(speed).to_have_value("1")
+    rows.nth(1).locator(".name").click()
+    expect(speed).to_have_value("0.5")

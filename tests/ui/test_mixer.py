@@ -70,6 +70,7 @@ def test_a_track_with_words_of_its_own_moves_an_object_of_its_own(opened, reload
     tab(page, "Mix")
     lay(page, "circle", "zigzag")
     expect(page.locator("#mix-stage .blend")).to_have_count(1)
+    settled(page)
     words = page.get_by_label("What it moves: Zigzag")
     words.fill("a yellow heart on blue dots")
     expect(page.locator("#mix-stage .blend")).to_have_count(2)

@@ -1,5 +1,5 @@
 // Tracks with words of their own, a weight and a bar in time. Times are frames.
-// value: {selected, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}]}
+// value: {selected, choice, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}]}
 // titles: {motion: title}; input while something is dragged, release when it is let go, select for another track.
 const { clock, html, svg, draggable, clamp } = window.motionStudio;
 const box = element.querySelector(".timeline");
@@ -13,16 +13,26 @@ const change = (i, values) => {
   update();
   trigger("input");
 };
+// Answers to what was asked before a track was chosen come with the choice of then: the later one stands.
+let choice = 0;
 const select = (i) => {
   if (desk().selected === i) return;
-  props.value = { ...desk(), selected: i };
+  props.value = { ...desk(), selected: i, choice: ++choice };
   update();
   trigger("select");
+};
+const receive = () => {
+  const { tracks, selected } = desk();
+  if (choice > (desk().choice ?? 0)) {
+    const kept = clamp(rows.findIndex(({ node }) => node.classList.contains("selected")), 0, Math.max(0, tracks.length - 1));
+    if (kept !== selected) props.value = { ...desk(), selected: kept, choice };
+  }
+  update();
 };
 const remove = (i) => {
   const { tracks, selected, ...rest } = desk();
   const left = tracks.filter((_, n) => n !== i);
-  props.value = { ...rest, tracks: left, selected: clamp(selected > i ? selected - 1 : selected, 0, Math.max(0, left.length - 1)) };
+  props.value = { ...rest, tracks: left, choice: ++choice, selected: clamp(selected > i ? selected - 1 : selected, 0, Math.max(0, left.length - 1)) };
   build();
   trigger("select");
   trigger("release");
@@ -51,7 +61,10 @@ const makeRow = (i) => {
     in: handle("in", words.fade_in), out: handle("out", words.fade_out) };
   bar.append(...Object.values(edges));
   const head = html("div", { class: "playhead" });
-  const lane = html("div", { class: "lane", onpointerdown: () => select(i) }, bar, head);
+  const lane = html("div", { class: "lane", onpointerdown: () => {
+    if (!box.contains(document.activeElement)) document.activeElement.blur(); // what was typed is for the track of before
+    setTimeout(() => select(i));
+  } }, bar, head);
   const node = html("div", { class: "row", style: `--ink: var(--track-${i % 6})` },
     name, says, html("label", { class: "weight" }, weight, number), lane, close);
 
@@ -146,5 +159,5 @@ const build = () => {
   update();
 };
 build();
-watch(["value", "titles"], update);
+watch(["value", "titles"], receive);
 clock.follow(element, (phase) => heads.forEach((head) => (head.style.left = `${phase * 100}%`)));
