@@ -11,13 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motion_studio.errors import IncompatibleMotion, InputError
-from motion_studio.motion.carried import rested
 from motion_studio.motion.checks import Number, Whole
 from motion_studio.motion.embedding import Motion, MotionInfo, SiteEmbedding
 from motion_studio.motion.factors import (
     compacted,
     each_voice,
-    heard_by,
     interpolation,
     through_time,
     weighted_sum,
@@ -34,7 +32,18 @@ from motion_studio.motion.operations_place import (
     Turn,
     Zoom,
 )
-from motion_studio.motion.operations_time import Delay, Ease, Fade, Loop, Reverse, Speed, Strength, Trim, ramp
+from motion_studio.motion.operations_time import (
+    Delay,
+    Ease,
+    Fade,
+    Loop,
+    Reverse,
+    Speed,
+    Strength,
+    Trim,
+    heard_in,
+    ramp,
+)
 from motion_studio.motion.ways import (
     Weight,
     blend_camera,
@@ -114,7 +123,8 @@ def cross_fade(a: Motion, b: Motion, start: float, length: float) -> Motion:
     length = Number(0)("cross_fade.length", length)
     operation = {"op": "cross_fade", "start": start, "length": length}
     later = ramp(a.frames, start, length)
-    return _sum([a, b], [1 - later, later], operation, [a, b], parts=True)
+    _check_fit(a, b)
+    return _faded_over(a, b, later, operation, [a, b])
 
 
 def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False) -> Motion:
@@ -134,8 +144,7 @@ def then(a: Motion, b: Motion, at: float, fade: float = 0.0, join: bool = False)
         step = interpolation(torch.tensor([at]), a.frames) @ end - start[:1]
         later = Move(*step[0].tolist()).apply(later)
     operation = {"op": "then", "at": at, "fade": fade, "join": join}
-    weight = ramp(a.frames, at, fade)
-    return _sum([a, later], [1 - weight, weight], operation, [a, b], parts=True)
+    return _faded_over(a, later, ramp(a.frames, at, fade), operation, [a, b])
 
 
 def resampled(
@@ -184,15 +193,10 @@ def _sum(
     weights: Sequence[Tensor],
     operation: dict[str, Any],
     parents: Sequence[Motion],
-    parts: bool = False,
 ) -> Motion:
-    """The sum; with `parts` the weights are by how much each frame hears each motion (`Fade`)."""
     first = motions[0]
     for other in motions[1:]:
         _check_fit(first, other)
-    if parts:
-        motions = [_heard_in(motion, weight) for motion, weight in zip(motions, weights, strict=True)]
-        weights = [torch.ones_like(weight) for weight in weights]
     names = dict.fromkeys(name for motion in motions for name in motion.sites)
     sites = {}
     for name in names:
@@ -205,13 +209,12 @@ def _sum(
     infos = [parent.info for parent in parents]
     paths = [motion.path() for motion in motions]
     path, extent = None, 0.0
-    cameras = [(m.camera(), weight, m.heard()) for m, weight in zip(motions, weights, strict=True)]
-    weights = _loud(motions, weights)
-    known = [(one, weight) for one, weight in zip(paths, weights, strict=True) if one is not None]
+    loud = _loud(motions, weights)
+    known = [(one, weight) for one, weight in zip(paths, loud, strict=True) if one is not None]
     if len(known) == len(paths):
         path = blend_path(known)
         extent = blend_extent([(*term, info.extent) for term, info in zip(known, infos, strict=True)], path)
-    terms = list(zip(motions, weights, strict=True))
+    terms = list(zip(motions, loud, strict=True))
     info = infos[0].changed(
         title=" + ".join(dict.fromkeys(info.title for info in infos if info.title)),
         notes="",
@@ -228,19 +231,19 @@ def _sum(
         extent=extent,
         sizes=blend_sizes([(motion.sizes(), weight) for motion, weight in terms]),
         turns=blend_turns([(motion.turns(), weight) for motion, weight in terms]),
-        followed=_followed(infos, weights),
-        camera=blend_camera(cameras),
+        followed=_followed(infos, loud),
+        camera=blend_camera([(m.camera(), w, m.heard()) for m, w in zip(motions, weights, strict=True)]),
         date="",
     )
     return Motion(sites, info)
 
 
-def _heard_in(motion: Motion, weight: Tensor) -> Motion:
-    """The motion as far as each frame hears it, and its camera."""
-    sites = {name: heard_by(site, weight) for name, site in motion.sites.items()}
-    camera = motion.camera()
-    changed = motion.info.changed(camera=None if camera is None else rested(camera, weight))
-    return Motion(sites, changed)
+def _faded_over(
+    a: Motion, b: Motion, later: Tensor, operation: dict[str, Any], parents: Sequence[Motion]
+) -> Motion:
+    """The sum of `b`, as far as `later` (N,) says that each frame hears it, and of what it leaves of `a`."""
+    whole = torch.ones_like(later)
+    return _sum([heard_in(a, 1 - later), heard_in(b, later)], [whole, whole], operation, parents)
 
 
 def _loud(motions: Sequence[Motion], weights: Sequence[Tensor]) -> list[Tensor]:

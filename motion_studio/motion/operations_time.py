@@ -151,9 +151,15 @@ class Fade(Operation):
         return self.gain(len(curve)).to(curve) * curve
 
     def apply(self, motion: Motion) -> Motion:
-        gain, camera = self.gain(motion.frames), motion.camera()
-        sites = {name: heard_by(site, gain) for name, site in motion.sites.items()}
-        return motion.derived(sites, self.to_json(), camera=None if camera is None else rested(camera, gain))
+        faded = heard_in(motion, self.gain(motion.frames))
+        return motion.derived(faded.sites, self.to_json(), camera=faded.info.camera)
+
+
+def heard_in(motion: Motion, weight: Tensor) -> Motion:
+    """The motion as far as each frame is to hear it, 0 to 1 (N,), and its camera gone on as far."""
+    sites = {name: heard_by(site, weight) for name, site in motion.sites.items()}
+    camera = motion.camera()
+    return Motion(sites, motion.info.changed(camera=None if camera is None else rested(camera, weight)))
 
 
 def ramp(frames: int, start: float, length: float) -> Tensor:

@@ -36,7 +36,7 @@ class MixMaker:
         same = self.asked.get(shown) == _asked(desk, prompt, seed)  # a knob was let go where it stood
         if not desk["tracks"] or not prompt.strip() or same:
             return None
-        if any(self.renders(job_id) for job_id in (shown, rendering)):
+        if self.renders(shown, rendering):
             return None
         return self._submit(desk, prompt, seed, PREVIEW_STEPS, "preview")
 
@@ -61,10 +61,10 @@ class MixMaker:
         made = self.studio.jobs.get(shown).result if mine else None
         return library.save(motion, name, made and made.clip, notes)
 
-    def renders(self, job_id: str) -> bool:
-        """Whether that job is a render under way."""
-        job = self.studio.jobs.get(job_id) if job_id else None
-        return job is not None and job.active and job.kind == "mix"
+    def renders(self, *job_ids: str) -> bool:
+        """Whether one of those jobs is a render under way."""
+        jobs = [self.studio.jobs.get(job_id) for job_id in job_ids if job_id]
+        return any(job.active and job.kind == "mix" for job in jobs)
 
     def _submit(self, desk: Desk, prompt: str, seed: float, steps: int, kind: str) -> Job:
         if not desk["tracks"]:

@@ -68,7 +68,7 @@ class MixScreen:
 
     def end_preview(self, shown: str, rendering: str) -> None:
         """Have no preview take the place of a clip that was put on the player."""
-        if not any(self.maker.renders(job_id) for job_id in (shown, rendering)):
+        if not self.maker.renders(shown, rendering):
             self.watch.cancel(shown)
 
     def _view(self, job: Job | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class MixScreen:
         return components.playing(self._view(job)), render, download
 
     def _render(self, desk: Desk, prompt: str, seed: float, shown: str, rendering: str) -> tuple[Any, ...]:
-        if any(self.maker.renders(job_id) for job_id in (shown, rendering)):  # clicked twice
+        if self.maker.renders(shown, rendering):  # clicked twice
             return (gr.skip(),) * (3 + len(self.watch.outputs))
         job = self.maker.render(desk, prompt, seed)
         self.watch.cancel(shown)  # a preview, that would be waited for
