@@ -127,11 +127,6 @@ class MixTab:
         for change in changes:
             self.shown(change.success(**self._settling(preview)))
 
-    def _turned(self, change: Any) -> None:
-        """End a turn of a knob, which stays as the hand left it: that may be at it again by now."""
-        settled = change.success(**self._settling())
-        settled.success(friendly(self._draw), self.timeline, self.stage, **LIVE)
-
     def shown(self, event: Any) -> None:
         """Have the faces show the desk after an event, as it is then: another track may be chosen by now."""
         event.success(friendly(self._faces), self.timeline, self.faces, **LIVE)
@@ -155,11 +150,11 @@ class MixTab:
             turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
             if key not in TOGGLES:
                 turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
-            self._turned(turned)
+            self.settle(turned)
         for key, slider in self.film.items():
             film = friendly(partial(self._film, key))
             slider.input(film, [self.timeline, slider], both, **LIVE)
-            self._turned(slider.release(film, [self.timeline, slider], both, **LIVE))
+            self.settle(slider.release(film, [self.timeline, slider], both, **LIVE))
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""

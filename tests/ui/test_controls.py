@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from motion_studio.ui import components
 from motion_studio.ui.app import STYLE
+from tests.ui.acts import settled
 
 pytestmark = pytest.mark.browser
 PUSH = [[0.0, 0.0, 0.03 * n, 0.0] for n in range(16)]
@@ -191,9 +192,10 @@ def test_a_number_typed_for_a_track_stays_with_it_when_another_is_chosen(mixer, 
     page = mixer("circle", "zigzag")
     speed = page.locator("#mix-knobs").get_by_label("number input for Speed")
     speed.click()
+    settled(page)
     page.keyboard.press("Control+a")
     page.keyboard.type("0.5")
-    page.wait_for_timeout(600)  # the hand goes from the keys to the mouse
+    settled(page)
     page.locator(f"#mix-timeline .{part}").first.click(position={"x": 20, "y": 5})
     rows = page.locator("#mix-timeline .row")
     page.wait_for_timeout(1500)  # for what may answer late
