@@ -41,12 +41,13 @@ BASES = {"animatediff": torch.float16, "zeroscope": torch.float16, "wan": torch.
 """The bases, at their own sizes, and the type that each computes in."""
 
 
-def compiled(backbone: Backbone) -> None:
-    """Have torch.compile take up the denoiser's blocks, each by itself."""
+def compiled(backbone: Backbone, backend: str = "inductor") -> None:
+    """Have torch.compile take up the denoiser's blocks, each by itself and for each of its sizes."""
     # Every site carries a motion of its own, which is a case of its own to the compiler.
     torch._dynamo.config.recompile_limit = 256
     for block in blocks(backbone.denoiser):
-        block.compile()
+        # Inductor fails at a temporal transformer whose places and channels are both left open.
+        block.compile(dynamic=False, backend=backend)
 
 
 LATE, CHECKPOINTED, PARTLY = {"sites": "late"}, {"checkpointing": "on"}, {"checkpointing": "part"}

@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import checkpointed, kept_for_backward
+from motion_studio.backbones.lean import lean
 from motion_studio.backbones.registry import load
 from motion_studio.motion.arithmetic import blend, cross_fade, then
 from motion_studio.motion.embedding import Motion
@@ -125,7 +126,7 @@ def carrying(bench: Bench) -> None:
 
 
 def learning(bench: Bench) -> None:
-    """Compare a learning step with a bare forward, late sites with all, checkpointing with none."""
+    """Compare a learning step with a bare forward, late sites with all, and ways to keep less."""
     backbone, count = bench.backbone, bench.repeats + 1
     step = partial(steps_of, backbone, bench.clip, count)
     bench.compare("learning", {"a bare forward": forward(backbone, 2), "a learning step": step()})
@@ -133,11 +134,25 @@ def learning(bench: Bench) -> None:
 
     shape = (2, backbone.latent_channels, backbone.frames, *backbone.latent_size)
     latents, text = torch.zeros(shape, requires_grad=True), backbone.encode_text([PROMPT] * 2)
-    kept = {}
-    for name, around in (("off", nullcontext()), ("on", checkpointed(backbone.denoiser))):
+
+    def predicted() -> torch.Tensor:
+        return backbone.predict(latents, 500, text)
+
+    def both_ways(around: AbstractContextManager[None]) -> None:
         with around:
-            size = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
-        kept[name] = size / 2**20
+            predicted().mean().backward()
+
+    def kept_mb(*around: AbstractContextManager[None]) -> float:
+        with ExitStack() as stack:
+            for context in around:
+                stack.enter_context(context)
+            return kept_for_backward(backbone.denoiser, predicted) / 2**20
+
+    frozen = lean(backbone.denoiser)
+    ways = {"as they come": nullcontext(), "lean": frozen}
+    runs = {name: partial(both_ways, way) for name, way in ways.items()}
+    bench.compare("frozen layers", runs, kept_mb={name: kept_mb(way) for name, way in ways.items()})
+    kept = {name: kept_mb(frozen, checkpointed(backbone.denoiser, name)) for name in ("off", "part", "on")}
     bench.compare("checkpointing", {name: step(checkpointing=name) for name in kept}, kept_mb=kept)
 
 

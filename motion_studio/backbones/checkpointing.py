@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from math import prod
 from typing import Any
@@ -20,6 +19,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 from motion_studio.backbones.base import Backbone, Checkpointing
+from motion_studio.backbones.lean import Forwards, lean
 
 BLOCKS = (
     AnimateDiffTransformer3D,
@@ -30,9 +30,8 @@ BLOCKS = (
     TransformerTemporalModel,
     WanTransformerBlock,
 )
-CHEAP = (AnimateDiffTransformer3D, FeedForward, TransformerTemporalModel)
-"""What keeps much and is soon computed again: attention over a clip's few frames, and feed-forward
-layers, which keep some twelve to sixteen times as much as goes in."""
+CHEAP = (FeedForward,)
+"""What is soon computed again for all that it keeps, some twelve to sixteen times what goes in."""
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
@@ -48,28 +47,16 @@ def _outermost(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterato
             yield from _outermost(child, kinds)
 
 
-@contextmanager
-def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Iterator[None]:
-    """While inside, each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
+def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Forwards:
+    """The context in which each block keeps only its inputs for backward (Chen et al., arXiv 1604.06174).
 
     With "part" only `CHEAP` layers do. The gradients are the same. The backward pass must run inside too:
-    what it computes again is to be what the forward pass computed. After, every block has its own forward
-    again, in any case.
+    what it computes again is to be what the forward pass computed.
     """
     kinds = {"off": (), "part": CHEAP, "on": BLOCKS}[what]
-    before = {block: block.__dict__.get("forward") for block in _outermost(denoiser, kinds)}
-    try:
-        for block in before:
-            # Nothing here draws random numbers: the models are in evaluation mode.
-            again = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
-            block.forward = again
-        yield
-    finally:
-        for block, forward in before.items():
-            if forward is None:
-                del block.forward
-            else:  # another hook's, which was there before
-                block.forward = forward
+    # Nothing here draws random numbers: the models are in evaluation mode.
+    again = partial(partial, checkpoint, use_reentrant=False, preserve_rng_state=False)
+    return Forwards({block: again(block.forward) for block in _outermost(denoiser, kinds)})
 
 
 def kept_for_backward(module: nn.Module, forward: Callable[[], Any]) -> int:
@@ -98,5 +85,6 @@ def learning_bytes(backbone: Backbone) -> int:
     frames = backbone.latent_frames(backbone.frames)
     latents = torch.zeros(1, backbone.latent_channels, frames, *small, requires_grad=True)
     text = backbone.encode_text([""])
-    kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 0, text))
+    with lean(backbone.denoiser):
+        kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 0, text))
     return kept * prod(full) // prod(small)

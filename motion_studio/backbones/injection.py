@@ -57,7 +57,9 @@ class MotionProcessor:
         query, key = attn.to_q(asking), attn.to_k(matched)
         value = attn.to_v(matched if self.version == "v1" else self._valued(hidden_states))
         mixed = attention(query, key, value, attn.heads, None if self.part is None else self.part.nearness)
-        return attn.to_out[1](attn.to_out[0](mixed)) / attn.rescale_output_factor
+        output = attn.to_out[1](attn.to_out[0](mixed))
+        # By 1, as nearly everywhere, it would read and write everything for nothing.
+        return output if attn.rescale_output_factor == 1 else output / attn.rescale_output_factor
 
     @staticmethod
     def by_frame(hidden_states: Tensor, _frames: int) -> Tensor:
@@ -75,14 +77,13 @@ class MotionProcessor:
         return weights.mean((0, 1))
 
     def _valued(self, hidden: Tensor) -> Tensor:
-        if self.dense is not None:
-            self.dense = self.dense.to(hidden.dtype)  # once, not at each call
-        v = self.embedding.v() if self.dense is None else self.dense
-        if v is None:
+        if not self.embedding.places:
             return hidden
-        places, frames, channels = v.shape
-        by_place = hidden.view(-1, places, frames, channels)
-        return (by_place + v.to(hidden.dtype)).view_as(hidden)
+        by_place = hidden.view(-1, self.embedding.places, *hidden.shape[1:])
+        if self.dense is None:
+            return self.embedding.onto(by_place).view_as(hidden)
+        self.dense = self.dense.to(hidden.dtype)  # once, not at each call
+        return (by_place + self.dense).view_as(hidden)
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,21 @@ class Heard:
         """What goes to queries and keys, (N, C)."""
         return torch.stack([gain * voice.qk for voice, gain in self.voices]).sum(0)
 
+    @property
+    def places(self) -> int:
+        """The number P of places, 0 where nothing goes to the values."""
+        return max(voice.places for voice, _ in self.voices)
+
     def v(self) -> Tensor | None:
         """What goes to the values, (P, N, C)."""
         dense = [gain * v for voice, gain in self.voices if (v := voice.v()) is not None]
         return sum(dense[1:], dense[0]) if dense else None
+
+    def onto(self, features: Tensor) -> Tensor:
+        """Features (B, P, N, C) plus what goes to the values."""
+        for voice, gain in self.voices:
+            features = voice.onto(features, gain)
+        return features
 
 
 class PartsProcessor:
@@ -174,7 +186,8 @@ def attention(
         mixed = weights @ value
     else:
         parts = zip(query.split(CUDA_ROWS), key.split(CUDA_ROWS), value.split(CUDA_ROWS), strict=True)
-        mixed = torch.cat([scaled_dot_product_attention(*part, attn_mask=near) for part in parts])
+        done = [scaled_dot_product_attention(*part, attn_mask=near) for part in parts]
+        mixed = done[0] if len(done) == 1 else torch.cat(done)  # which copies even a single one
     return mixed.transpose(1, 2).flatten(2)
 
 

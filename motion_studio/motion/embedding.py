@@ -61,6 +61,11 @@ class SiteEmbedding:
         """The number r of pictures in its value embedding, or the largest of the others'; 0 without one."""
         return max(0 if voice.time is None else voice.time.shape[0] for voice in self.voices)
 
+    @property
+    def places(self) -> int:
+        """The number P of places of its value embedding, 0 without one."""
+        return 0 if self.space is None else self.space.shape[1]
+
     def v(self) -> Tensor | None:
         """The dense value embedding (P, N, C), that of the others not counted."""
         if self.space is None or self.time is None:
@@ -68,6 +73,20 @@ class SiteEmbedding:
         if self.space.shape[0] == 1:
             return torch.einsum("pr,rnc->pnc", self.space[0], self.time)
         return torch.einsum("npr,rnc->pnc", self.space, self.time)
+
+    def onto(self, features: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+        """Features (B, P, N, C) plus `gain` times the value embedding, the others' not counted.
+
+        Nothing dense is made on the way, neither v nor its gradient, but where frames have pictures of their
+        own.
+        """
+        if self.space is None or self.time is None:
+            return features
+        if self.space.shape[0] > 1:
+            return features + (gain * self.v()).to(features.dtype)
+        space, time = (gain * self.space).to(features.dtype), self.time.flatten(1).to(features.dtype)
+        batch = (len(features), -1, -1)
+        return torch.baddbmm(features.flatten(2), space.expand(batch), time.expand(batch)).view_as(features)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> SiteEmbedding:
         """The same embedding with `function` applied to each of its tensors (a move, a cast, a copy)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from motion_studio.backbones.base import Backbone, Processors
 from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.discrepancy import attention_maps, local_sites, locality
 from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.lean import lean
 from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import SettingsError
 from motion_studio.motion.carried import CarriedNoise, moving, rebased
@@ -120,6 +121,10 @@ class _Learner:
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
         self.lora_optimiser = torch.optim.Adam(lora.parameters, lr=LORA_RATE) if lora else None
+        asked, denoiser = settings.checkpointing, backbone.denoiser
+        with backbone.lock:  # no other job has its own forwards in the model now
+            self.lean = lean(denoiser)
+            self.checkpointed = checkpointed(denoiser, backbone.checkpointing if asked == "auto" else asked)
         # A mean over half a million numbers has gradients below what float16 holds, unless it is scaled.
         half = backbone.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(torch.device(backbone.device).type, enabled=half)
@@ -134,18 +139,13 @@ class _Learner:
             self.optimiser.zero_grad()
             # Backwards too: a model that computes its layers again there needs the motion in them.
             at_rest = self.lora.on(False) if self.lora else nullcontext()
-            with self.backbone.playing(self._played(order)), at_rest, self._checkpointed():
+            with self.backbone.playing(self._played(order)), at_rest, self.lean, self.checkpointed:
                 loss = self.loss(*self._predict(latents, self._carried(order)), self.generator)
                 self.scaler.scale(loss).backward()
             self.scaler.step(self.optimiser)
             self.scaler.update()
             self.schedule.step()
         return float(loss.detach())
-
-    def _checkpointed(self) -> AbstractContextManager[None]:
-        asked = self.settings.checkpointing
-        what = self.backbone.checkpointing if asked == "auto" else asked
-        return checkpointed(self.backbone.denoiser, what)
 
     def _order(self) -> Tensor | None:
         """The order in which this step reads the frames, None for their own."""

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers.models.resnet import ResnetBlock2D
 from tiny import TINY
 
 from motion_studio.backbones.checkpointing import blocks, checkpointed, kept_for_backward, learning_bytes
 from motion_studio.backbones.injection import LiveEmbedding
+from motion_studio.backbones.lean import lean
 from motion_studio.backbones.memory import bring_back, is_away, send_away, store_as_float8, weight_bytes
 from motion_studio.backbones.registry import load
 
@@ -58,6 +60,53 @@ def gradients(backbone, live):
     return [part.grad for part in live.parameters()]
 
 
+def test_a_lean_model_gives_the_same_gradients_and_keeps_less(backbone):
+    live, (latents, text) = learner(backbone), inputs(backbone)
+    bare, wanted = output(backbone), gradients(backbone, live)
+    with backbone.playing(live):
+        kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+    with lean(backbone.denoiser):
+        got = gradients(backbone, live)
+        torch.testing.assert_close(output(backbone), bare)
+        with backbone.playing(live):
+            less = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4 * float(other.abs().max()), rtol=1e-4)
+    unets = "unet" in backbone.pipe.components
+    assert less < 0.9 * kept if unets else less == kept  # the others have neither resnets nor activations
+    assert torch.equal(output(backbone), bare)
+    assert all(torch.equal(one, other) for one, other in zip(gradients(backbone, live), wanted, strict=True))
+
+
+def test_a_lean_model_is_as_before_after_an_exception(backbone):
+    own = [dict(module.__dict__) for module in backbone.denoiser.modules()]
+    with pytest.raises(RuntimeError, match="on purpose"), lean(backbone.denoiser):
+        assert any("forward" in module.__dict__ for module in backbone.denoiser.modules())
+        raise RuntimeError("on purpose")
+    assert [dict(module.__dict__) for module in backbone.denoiser.modules()] == own
+
+
+@pytest.mark.parametrize("norms", ["default", "scale_shift"])
+@pytest.mark.parametrize("up", [False, True])
+def test_lean_layers_of_every_kind_of_resnet(norms, up):
+    torch.manual_seed(0)
+    resnet = ResnetBlock2D(
+        in_channels=8, out_channels=12, temb_channels=5, groups=4, time_embedding_norm=norms, up=up
+    ).requires_grad_(False)
+    given, time = torch.randn(2, 8, 6, 4), torch.randn(2, 5)
+
+    def found():
+        leaves = given.clone().requires_grad_(), time.clone().requires_grad_()
+        output = resnet(*leaves)
+        output.square().sum().backward()
+        return output, *(leaf.grad for leaf in leaves)
+
+    wanted = found()
+    with lean(resnet):
+        got = found()
+    assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
+
+
 @pytest.mark.parametrize(("what", "most"), [("part", 1.0), ("on", 0.5)])
 def test_checkpointing_gives_the_same_gradients_and_keeps_less(backbone, what, most):
     live, (latents, text) = learner(backbone), inputs(backbone)
@@ -97,7 +146,9 @@ def test_what_learning_keeps(backbone):
     one = learning_bytes(backbone)
     assert one > 0
     latents, text = inputs(backbone)[0].requires_grad_(), backbone.encode_text([""])
-    assert one == kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+    with lean(backbone.denoiser):
+        kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 500, text))
+    assert one == kept
 
 
 def test_what_learning_keeps_at_a_larger_size_is_told_from_a_smaller(backbone):
@@ -105,7 +156,8 @@ def test_what_learning_keeps_at_a_larger_size_is_told_from_a_smaller(backbone):
     large = type(backbone)(replace(spec, height=16 * factor, width=24 * factor), backbone.pipe)
     shape = (1, large.latent_channels, large.latent_frames(large.frames), 16, 24)
     latents, text = torch.zeros(shape, requires_grad=True), large.encode_text([""])
-    kept = kept_for_backward(large.denoiser, lambda: large.predict(latents, 0, text))
+    with lean(large.denoiser):
+        kept = kept_for_backward(large.denoiser, lambda: large.predict(latents, 0, text))
     # Six times the area; at tiny size much of Wan is the prompt's 512 tokens, which do not grow with it.
     assert 0.95 < learning_bytes(large) / kept < 2
 

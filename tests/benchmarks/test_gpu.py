@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import gpu  # noqa: E402
 
 from motion_studio.backbones.random_weights import PIPELINES, random_base  # noqa: E402
+from motion_studio.settings import InversionSettings  # noqa: E402
 
 SMALL = {
     "animatediff": ((4, 64, 64), dict(widths=(8, 16), text_width=16, heads=2, layers=1, groups=4)),
@@ -43,6 +44,17 @@ def test_a_row_is_measured(name, lever):
     assert math.isnan(row.learning_peak_gb)
     text = gpu.table([row], {name: 20})
     assert "extrapolated from 2 steps" in text and "clips of 20 steps from 1" in text
+
+
+def test_what_was_compiled_serves_every_further_step():
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    backbone = small("animatediff")
+    gpu.compiled(backbone, "eager")
+    settings = InversionSettings(steps=3, noise_levels=1, preview_every=0)
+    events = gpu.timed(backbone, gpu.invert(backbone, gpu.moving(backbone), settings), gpu.LossPoint)
+    graphs = [counters["stats"]["unique_graphs"] for _ in events]
+    assert graphs[0] == graphs[-1] > 0
 
 
 def test_a_lack_of_memory_and_of_time_are_told():

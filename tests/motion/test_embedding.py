@@ -31,6 +31,23 @@ def test_dense_v_is_the_sum_over_pictures(make_motion):
     assert SiteEmbedding(torch.zeros(4, 3)).v() is None
 
 
+def test_onto_adds_v_and_brings_its_gradients(make_motion):
+    features = torch.randn(2, 16, 12, 5, generator=torch.Generator().manual_seed(1))
+    for per_frame in (False, True):
+        embedding = (
+            make_motion(per_frame=per_frame).sites["mid"].map(lambda part: part.clone().requires_grad_())
+        )
+        leaves = [embedding.space, embedding.time]
+        wanted, added = features + 0.5 * embedding.v(), embedding.onto(features, 0.5)
+        torch.testing.assert_close(added, wanted)
+        both = [torch.autograd.grad(out.square().sum(), leaves) for out in (added, wanted)]
+        torch.testing.assert_close(*both)
+        half = embedding.onto(features.half(), 0.5)
+        assert half.dtype == torch.float16
+        torch.testing.assert_close(half.float(), wanted, atol=5e-3, rtol=5e-3)
+    assert torch.equal(SiteEmbedding(torch.zeros(12, 5)).onto(features), features)
+
+
 def test_properties(make_motion):
     a = make_motion(rank=3)
     assert (a.frames, a.rank, a.aspect) == (12, 3, 1.0)
