@@ -103,7 +103,7 @@ class InversionSettings(Settings):
     UNet's up blocks, of a transformer's second half: a step costs three quarters), or the named ones."""
     checkpointing: Literal["auto", "on", "part", "off"] = "auto"
     """Compute again in the backward pass what takes memory to keep. on: whole blocks, half as long again.
-    part: only what is soon computed again, a little longer. auto: where memory is short."""
+    part: feed-forward layers alone, hardly longer. auto: where memory is short."""
     seed: int = 0
     """Seed of everything random in learning."""
     preview_every: int = 10
