@@ -43,28 +43,18 @@ def generate(
     `reference_latents` (1, C, N, h, w), from `backbone.encode`, are what the noise prior is inverted from.
     Roles `beside` are drawn about their paths, each by its own prompt and motion; the prompt of the settings
     and `motion` draw the rest, the ground among it, and the camera is that of `motion`. Raises
-    IncompatibleMotion for a motion of another base, InputError for a noise prior without its reference,
-    SettingsError for frames that the base cannot make, Cancelled within a step.
+    IncompatibleMotion for a motion of another base, Cancelled within a step, and as `check_settings` does.
     """
-    frames = settings.frames or backbone.frames
-    if frames > backbone.spec.max_frames:
-        raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
-    if beside and settings.motion_type == "camera":
-        raise SettingsError(
-            "motion_type=camera: a camera's part moves no object, but tracks have words of their own; "
-            "allowed with them are object and hybrid"
-        )
+    frames = check_settings(backbone, settings, 1 + len(beside), reference_latents is not None)
     motion = filmed(backbone, settings, motion)
     beside = [role.filmed(settings, filmed(backbone, settings, role.motion)) for role in beside]
-    shape = (1, backbone.latent_channels, backbone.latent_frames(frames), *backbone.latent_size)
+    shape = (1, backbone.latent_channels, frames, *backbone.latent_size)
     own = shared_object(shape, settings, motion, None if motion is None else motion.path())
     others = [shared_object(shape, settings, role.motion, role.path) for role in beside]
     objects = [thing for thing in (own, *others) if thing is not None]
     processors = played(backbone, settings, motion, own) if motion is not None else {}
     latents = first_noise(shape, settings, motion, objects).to(backbone.device)
     if settings.noise_prior > 0:
-        if reference_latents is None:
-            raise InputError("a noise prior needs the motion's reference clip; none was given")
         inverted = yield from _inverted(backbone, reference_latents, settings.steps, cancel)
         latents = mix_prior(inverted, latents, settings.noise_prior)
 
@@ -88,6 +78,25 @@ def generate(
         if preview_every and step % preview_every == 0 and step < settings.steps:
             yield Preview(step, Clip(backbone.decode(clean), backbone.fps))
     yield Done(Clip(backbone.decode(latents), backbone.fps))
+
+
+def check_settings(backbone: Backbone, settings: GenerationSettings, objects: int, referred: bool) -> int:
+    """The number of latent frames of a clip of so many objects, each drawn by words of its own.
+
+    Raises SettingsError for frames that the base cannot make and for a camera's part alone with several
+    objects, InputError for a noise prior without its reference (unless `referred`).
+    """
+    frames = settings.frames or backbone.frames
+    if frames > backbone.spec.max_frames:
+        raise SettingsError(f"frames={frames}: {backbone.name} makes {backbone.spec.max_frames} at most")
+    if objects > 1 and settings.motion_type == "camera":
+        raise SettingsError(
+            "motion_type=camera: a camera's part moves no object, but tracks have words of their own; "
+            "allowed with them are object and hybrid"
+        )
+    if settings.noise_prior > 0 and not referred:
+        raise InputError("a noise prior needs the motion's reference clip; none was given")
+    return backbone.latent_frames(frames)
 
 
 def filmed(backbone: Backbone, settings: GenerationSettings, motion: Motion | None) -> Motion | None:

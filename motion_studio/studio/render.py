@@ -15,7 +15,7 @@ from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.events import Done, Event
-from motion_studio.studio.generate import generate
+from motion_studio.studio.generate import check_settings, generate
 from motion_studio.studio.generate import recipe as recipe_of
 from motion_studio.studio.mix import Load, cast
 from motion_studio.studio.tracks import Mix
@@ -80,8 +80,21 @@ def render(
     """Generate with a mix; ends with Done(Render). `load` reads its motions by name.
 
     Where all tracks have words of their own, those of the first draw the ground, too. `reference` is what the
-    noise prior is inverted from. Raises as `cast` and `generate` do.
+    noise prior is inverted from. Raises as `check_settings` does, at once, and as `cast` and `generate` do.
     """
+    check_settings(backbone, settings, len(mix.prompts) if mix else 1, reference is not None)
+    return _rendered(backbone, settings, mix, load, reference, cancel, preview_every)
+
+
+def _rendered(
+    backbone: Backbone,
+    settings: GenerationSettings,
+    mix: Mix | None,
+    load: Load | None,
+    reference: Clip | None,
+    cancel: threading.Event | None,
+    preview_every: int,
+) -> Generator[Event]:
     motions: dict[str, Motion] = {}
 
     def remembered(name: str) -> Motion:

@@ -79,14 +79,16 @@ def sweep(
 ) -> Generator[Event]:
     """Make the clip of each settings one after another by `make`; ends with Done(Sweep).
 
-    Previews hold the clips made before theirs. Raises as `make` does; what was made by then stays where it
-    was kept. The `reference` is only shown beside them.
+    `make` is called for all of them first, so that what it refuses at once costs no clip. It may raise later,
+    too: what was made by then stays where it was kept. Previews hold the clips made before theirs. The
+    `reference` is only shown beside them.
     """
+    runs = [make(settings) for settings in many]
     total, before = sum(one.steps for one in many), 0
     made: list[Render] = []
-    for number, settings in enumerate(many, 1):
+    for number, (settings, events) in enumerate(zip(many, runs, strict=True), 1):
         title = f"{number} of {len(many)}"
-        for event in make(settings):
+        for event in events:
             if isinstance(event, Progress):
                 yield Progress(before + min(event.step, settings.steps), total, f"{event.text}, {title}")
             elif isinstance(event, Preview):

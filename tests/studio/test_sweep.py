@@ -14,6 +14,7 @@ from motion_studio.studio.events import Done, Preview, Progress
 from motion_studio.studio.render import render
 from motion_studio.studio.studio import Studio
 from motion_studio.studio.sweep import Sweep, read_values, sweep, titles, varied
+from motion_studio.studio.tracks import Mix, Track
 from motion_studio.video.clip import Clip
 from motion_studio.video.files import read_recipe
 from motion_studio.video.reading import read_clip
@@ -81,6 +82,25 @@ def test_each_clip_is_as_if_made_alone(backbone):
     assert [len(event.made) for event in shown] == [0, 0, 1, 1, 1, 2]
     assert shown[-1].clip.frames.equal(done.renders[-1].clip.frames)
     assert shown[-1].made[0].frames.equal(done.renders[0].clip.frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "words"),
+    [
+        ("frames", ["8", "{over}"], "at most"),
+        ("motion_type", ["object", "camera"], "moves no object"),
+        ("noise_prior", ["0", "0.5"], "reference clip"),
+    ],
+)
+def test_what_the_base_refuses_is_said_before_the_first_clip(backbone, name, texts, words):
+    over = backbone.spec.max_frames + 1
+    many = varied(SETTINGS, name, [text.format(over=over) for text in texts])
+    mix = Mix((Track("a"), Track("b", prompt="a star")))
+    begun = []
+    events = sweep(name, many, lambda one: render(backbone, one, mix, begun.append))
+    with pytest.raises((InputError, SettingsError), match=words):
+        next(events)
+    assert not begun
 
 
 def test_the_studio_keeps_every_clip_and_all_side_by_side(studio):
