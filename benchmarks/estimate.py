@@ -2,8 +2,8 @@
 
 Weights are random as in gpu.py, and a step runs on tensors that have shapes and no content. Counted are
 what autograd keeps, floating-point operations, and bytes that kernels read and write. A step's time is taken
-for the sum over its kernels of the longer of computing and moving on an H100. Memory comes out within a tenth
-of what gpu.py measured; times tell one way from another, and docs/results.md says how well they do.
+for the sum over its kernels of the longer of computing and moving on an H100. What is kept, with the weights,
+comes out about a GB below what gpu.py measured; docs/results.md says how well times tell ways apart.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ def kept_bytes(weights: set[int], forward: Callable[[], Tensor]) -> tuple[int, T
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+        whole = (
+            tensor if tensor._base is None else tensor._base
+        )  # views of weights have storages of their own here
+        kept.setdefault(whole.untyped_storage()._cdata, whole)
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -110,10 +113,10 @@ def making(backbone: Backbone, sites: str, motion: Motion) -> dict[str, Any]:
     return {"base": backbone.name, "sites": sites, "carrying": seconds["with a motion"] / seconds["bare"]}
 
 
-def learning(backbone: Backbone, sites: str, checkpointing: str, mode: FakeTensorMode) -> dict[str, Any]:
+def learning(backbone: Backbone, sites: str, checkpointing: str) -> dict[str, Any]:
     """Return the figures of one learning step of one noise level."""
     denoiser, live = backbone.denoiser, started(backbone, sites)
-    weights = {mode.from_tensor(part).untyped_storage()._cdata for part in denoiser.parameters()}
+    weights = {part.untyped_storage()._cdata for part in denoiser.parameters()}
     ways = backbone.playing(live), lean(denoiser), checkpointed(denoiser, checkpointing)
     with torch.enable_grad(), ways[0], ways[1], ways[2], Counter() as counter:
         kept, output = kept_bytes(weights, lambda: backbone.predict(*given(backbone, 1)))
@@ -138,7 +141,7 @@ def estimated(backbone: Backbone) -> tuple[list[dict[str, Any]], list[dict[str, 
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with mode:
         _ = backbone.sites  # found by a pass
-        learns = [learning(backbone, sites, what, mode) for sites in SITES for what in CHECKPOINTING]
+        learns = [learning(backbone, sites, what) for sites in SITES for what in CHECKPOINTING]
     motions = {sites: started(backbone, sites).motion(MotionInfo()) for sites in SITES}  # of real numbers
     with mode:
         makes = [making(backbone, sites, motion) for sites, motion in motions.items()]

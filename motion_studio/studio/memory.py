@@ -33,8 +33,8 @@ ROOM = 0.8
 """The share of the free memory that is planned with; the rest is for what is computed in passing."""
 CHECKPOINTED = 0.1
 """The share of what backward needs that checkpointing still keeps (measured: 8 of 231 MB, 23 of 273)."""
-PARTLY_KEPT = 0.65
-"""The share that it still keeps in part (worked out at full size: AnimateDiff .57, ZeroScope .63)."""
+PARTLY_KEPT = 0.6
+"""The share that it still keeps in part (worked out at full size: AnimateDiff .56, ZeroScope .59)."""
 
 
 @dataclass(frozen=True)
