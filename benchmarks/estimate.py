@@ -1,4 +1,4 @@
-"""What learning and carrying cost at full size, without a GPU: `python benchmarks/estimate.py`, a minute.
+"""What learning and carrying cost at full size, without a GPU: `python benchmarks/estimate.py`.
 
 Weights are random as in gpu.py, and a step runs on tensors that have shapes and no content. Counted are
 what autograd keeps, floating-point operations, and bytes that kernels read and write. A step's time is taken
@@ -37,19 +37,10 @@ COMPUTING, MOVING, STARTING = 450e12, 2e12, 5e-6
 """Operations and bytes a second of an H100, half of what it is sold for; the least seconds of a kernel."""
 SITES = ("all", "late")
 CHECKPOINTING = ("off", "part", "on")
-NO_KERNEL = {
-    "alias",
-    "as_strided",
-    "detach",
-    "device",
-    "expand",
-    "layout",
-    "permute",
-    "reshape",
-    "select",
-    "slice",
-}
-NO_KERNEL |= {"split", "squeeze", "t", "transpose", "unbind", "unsqueeze", "view", "_unsafe_view", "empty"}
+VIEWS = {"alias", "as_strided", "detach", "expand", "permute", "reshape", "select", "slice", "split"}
+VIEWS |= {"squeeze", "t", "transpose", "unbind", "unsqueeze", "view", "_unsafe_view"}
+NO_KERNEL = VIEWS | {"device", "empty", "layout"}
+"""What neither reads nor writes numbers."""
 
 
 class Counter(TorchDispatchMode):
@@ -77,9 +68,8 @@ def kept_bytes(weights: set[int], forward: Callable[[], Tensor]) -> tuple[int, T
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        whole = (
-            tensor if tensor._base is None else tensor._base
-        )  # views of weights have storages of their own here
+        # A view of a weight has a storage of its own under this mode.
+        whole = tensor if tensor._base is None else tensor._base
         kept.setdefault(whole.untyped_storage()._cdata, whole)
         return tensor
 

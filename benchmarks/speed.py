@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ import torch
 from common import finish, markdown, save
 from tqdm import tqdm
 
-from motion_studio.backbones.base import Backbone
+from motion_studio.backbones.base import Backbone, Checkpointing
 from motion_studio.backbones.checkpointing import checkpointed, kept_for_backward
 from motion_studio.backbones.lean import lean
 from motion_studio.backbones.registry import load
@@ -142,17 +142,15 @@ def learning(bench: Bench) -> None:
         with around:
             predicted().mean().backward()
 
-    def kept_mb(*around: AbstractContextManager[None]) -> float:
-        with ExitStack() as stack:
-            for context in around:
-                stack.enter_context(context)
+    def kept_mb(around: AbstractContextManager[None], what: Checkpointing = "off") -> float:
+        with around, checkpointed(backbone.denoiser, what):
             return kept_for_backward(backbone.denoiser, predicted) / 2**20
 
     frozen = lean(backbone.denoiser)
     ways = {"as they come": nullcontext(), "lean": frozen}
     runs = {name: partial(both_ways, way) for name, way in ways.items()}
     bench.compare("frozen layers", runs, kept_mb={name: kept_mb(way) for name, way in ways.items()})
-    kept = {name: kept_mb(frozen, checkpointed(backbone.denoiser, name)) for name in ("off", "part", "on")}
+    kept = {name: kept_mb(frozen, name) for name in ("off", "part", "on")}
     bench.compare("checkpointing", {name: step(checkpointing=name) for name in kept}, kept_mb=kept)
 
 

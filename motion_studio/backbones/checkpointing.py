@@ -55,8 +55,9 @@ def checkpointed(denoiser: nn.Module, what: Checkpointing = "on") -> Forwards:
     """
     kinds = {"off": (), "part": CHEAP, "on": BLOCKS}[what]
     # Nothing here draws random numbers: the models are in evaluation mode.
-    again = partial(partial, checkpoint, use_reentrant=False, preserve_rng_state=False)
-    return Forwards({block: again(block.forward) for block in _outermost(denoiser, kinds)})
+    how = {"use_reentrant": False, "preserve_rng_state": False}
+    chosen = _outermost(denoiser, kinds)
+    return Forwards({block: partial(checkpoint, block.forward, **how) for block in chosen})
 
 
 def kept_for_backward(module: nn.Module, forward: Callable[[], Any]) -> int:

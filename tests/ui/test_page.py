@@ -28,9 +28,8 @@ def test_several_values_are_made_side_by_side(opened, studio):
     page.locator("#generate-motions [data-name=zigzag]").click()
     page.get_by_role("button", name="Try several values").click()
     values = page.get_by_label("Values")
-    expect(values).to_have_value(
-        "0, 0.5, 1, 1.5"
-    )  # gradio fills it as it unfolds, over what was typed sooner
+    # Gradio fills it as it unfolds, over what was typed sooner.
+    expect(values).to_have_value("0, 0.5, 1, 1.5")
     values.fill("0.5, 99")
     expect(values).to_have_value("0.5, 99")
     page.locator("#sweep-start").click()
