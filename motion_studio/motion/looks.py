@@ -88,36 +88,54 @@ def shuffle_looks(frames: Tensor, generator: torch.Generator | None = None) -> T
     return (torch.einsum("dc,fchw->fdhw", matrix, frames - 0.5) + 0.5).clamp(0, 1)
 
 
-def recast(frames: Tensor, cover: Tensor, camera: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Frames (F, 3, H, W) in [0, 1] with another ground, carried along as the camera's curve says.
+class Recast:
+    """Draws frames (F, 3, H, W) in [0, 1] with another ground, carried along as the camera's curve says.
 
-    The ground is a random sum of waves between two of the ground's own tones, on a plane without an end. What
-    `cover` (F, h, w) hides of it stays in its place; all colours have their channels changed over at random.
-    `camera` (F, 4) is as in `video.tracks`. Raises InputError for other shapes.
+    What `cover` (F, h, w) hides of the ground stays in its place. `camera` (F, 4) is as in `video.tracks`.
+    Raises InputError for other shapes.
     """
-    if frames.ndim != 4 or cover.ndim != 3 or camera.shape != (len(frames), 4) or len(cover) != len(frames):
-        shapes = ", ".join(str(tuple(part.shape)) for part in (frames, cover, camera))
-        raise InputError(f"The shapes are {shapes}; (F, 3, H, W), (F, h, w) and (F, 4) are allowed.")
-    cover = interpolate(cover[:, None].to(frames), frames.shape[2:], mode="bilinear")
-    bare = frames.transpose(0, 1)[:, cover[:, 0] < 0.1].T
-    if not len(bare):
-        bare = frames.new_full((1, 3), 0.5)
-    order, tenth = bare.mean(1).argsort(), len(bare) // 10
-    dark, light = (bare[order[rank]].view(1, 3, 1, 1) for rank in (tenth, -1 - tenth))
-    weight = _waves(carried_back(camera.to(frames), *frames.shape[2:]), generator)[:, None]
-    ground = dark + weight * (light - dark)
-    turned, kept = (torch.randperm(3, generator=generator) for _ in range(2))
-    return ground[:, turned] * (1 - cover) + frames[:, kept] * cover
+
+    def __init__(self, frames: Tensor, cover: Tensor, camera: Tensor) -> None:
+        if (
+            frames.ndim != 4
+            or cover.ndim != 3
+            or camera.shape != (len(frames), 4)
+            or len(cover) != len(frames)
+        ):
+            shapes = ", ".join(str(tuple(part.shape)) for part in (frames, cover, camera))
+            raise InputError(f"The shapes are {shapes}; (F, 3, H, W), (F, h, w) and (F, 4) are allowed.")
+        cover = interpolate(cover[:, None].to(frames), frames.shape[2:], mode="bilinear")
+        bare = frames.transpose(0, 1)[:, cover[:, 0] < 0.1].T
+        if not len(bare):
+            bare = frames.new_full((1, 3), 0.5)
+        order, tenth = bare.mean(1).argsort(), len(bare) // 10
+        self.dark, light = (bare[order[rank]].view(1, 3, 1, 1) for rank in (tenth, -1 - tenth))
+        self.lighter = light - self.dark
+        self.bare, self.covered = 1 - cover, frames * cover
+        self.places = carried_back(camera.to(frames), *frames.shape[2:])
+
+    def draw(self, generator: torch.Generator | None = None) -> Tensor:
+        """The frames on a random sum of waves between two of the ground's own tones, a plane without an end.
+
+        All colours have their channels changed over at random.
+        """
+        weight = _waves(self.places, generator)[:, None]
+        turned, kept = (torch.randperm(3, generator=generator) for _ in range(2))
+        ground = self.dark[:, turned] + weight * self.lighter[:, turned]
+        return ground * self.bare + self.covered[:, kept]
 
 
 def _waves(at: Tensor, generator: torch.Generator | None) -> Tensor:
     """A random pattern in [0, 1], (F, H, W), at places (F, 2, H, W): two to six waves, soft or hard."""
     drawn = torch.rand(6, 2, generator=generator).to(at)
     count, first = (float(x) for x in torch.rand(2, generator=generator))
+    drawn = drawn[: 2 + int(5 * count)]
     # Headings far from each other: along stripes nothing could be seen to move.
-    heading = math.pi * (first + 0.618 * torch.arange(6).to(at))
+    heading = math.pi * (first + 0.618 * torch.arange(len(drawn)).to(at))
     length, phase = 0.25 + 0.45 * drawn[:, 0], 2 * math.pi * drawn[:, 1]
     rates = 2 * math.pi / length * torch.stack([heading.cos(), heading.sin()])
-    waves = (torch.einsum("kn,fkhw->nfhw", rates, at) + phase.view(-1, 1, 1, 1)).sin()[: 2 + int(5 * count)]
     hardness = 0.6 + 2.4 * torch.rand((), generator=generator).to(at)
-    return 0.5 + 0.5 * (hardness * waves.sum(0)).tanh()
+    waves = at.new_zeros(at.shape[0], *at.shape[2:])
+    for (x, y), shift in zip(rates.T, phase, strict=True):
+        waves += (x * at[:, 0] + y * at[:, 1] + shift).sin()
+    return 0.5 + 0.5 * (hardness * waves).tanh()

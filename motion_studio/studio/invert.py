@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,7 +23,7 @@ from motion_studio.errors import SettingsError
 from motion_studio.motion.carried import CarriedNoise, moving, rebased
 from motion_studio.motion.embedding import MotionInfo
 from motion_studio.motion.factors import stretched
-from motion_studio.motion.looks import recast, shuffle_looks
+from motion_studio.motion.looks import Recast, shuffle_looks
 from motion_studio.motion.losses import loss_named
 from motion_studio.motion.replay import draw_order, in_order, stretched_order
 from motion_studio.settings import InversionSettings
@@ -117,6 +118,7 @@ class _Learner:
         self.camera = stretched(seen.camera, self.latents.shape[2])
         self.carry = settings.carry * moving(self.camera)
         self.carried = CarriedNoise(self.camera, *self.latents.shape[3:]) if self.carry else None
+        self.other_looks = self._other_looks() if settings.shuffle_looks else None
         self.loss = loss_named(settings.loss)
         self.optimiser = torch.optim.Adam(self.live.parameters(), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.steps)
@@ -159,9 +161,9 @@ class _Learner:
     def _latents(self, order: Tensor | None) -> Tensor:
         """The clip's latents in that order, in other looks for each noise level where these are shuffled."""
         at = slice(None) if order is None else stretched_order(order, self.clip.num_frames)
-        if self.settings.shuffle_looks:
+        if self.other_looks is not None:
             levels = range(self.settings.noise_levels)
-            return torch.cat([self.backbone.encode(self._shuffled()[at]) for _ in levels])
+            return torch.cat([self.backbone.encode(self.other_looks(self.generator)[at]) for _ in levels])
         if order is None or self.latents.shape[2] == self.clip.num_frames:
             return self.latents[:, :, at]
         return self.backbone.encode(self.clip.frames[at])  # latents of several frames each have one order
@@ -171,12 +173,12 @@ class _Learner:
             return self.carried
         return CarriedNoise(rebased(self.camera[order]), *self.latents.shape[3:])
 
-    def _shuffled(self) -> Tensor:
-        """The clip in other looks, on another ground too where it was seen what moves and how."""
+    def _other_looks(self) -> Callable[[torch.Generator], Tensor]:
+        """Draws the clip in other looks, on another ground too where it was seen what moves and how."""
         frames, seen = self.clip.frames.to(self.backbone.device), self.seen
         if max(seen.camera_confidence, seen.path_confidence) > SHOWN:
-            return recast(frames, seen.cover, seen.camera, self.generator)
-        return shuffle_looks(frames, self.generator)
+            return Recast(frames, seen.cover, seen.camera).draw
+        return partial(shuffle_looks, frames)
 
     def sample(self, cancel: threading.Event | None) -> Clip:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""

@@ -5,7 +5,7 @@ import torch
 
 from motion_studio.errors import InputError
 from motion_studio.motion.embedding import Motion, SiteEmbedding
-from motion_studio.motion.looks import random_colour_matrix, recast, shuffle_looks, without_looks
+from motion_studio.motion.looks import Recast, random_colour_matrix, shuffle_looks, without_looks
 from motion_studio.motion.operations_place import Along
 from motion_studio.toybox.judge import correlation, layout
 from motion_studio.toybox.sample import HELD_OUT, sample_scene
@@ -113,7 +113,9 @@ def test_another_ground_is_carried_along_and_the_object_stays(scene):
     clip = render(scene)
     seen = see(clip)
     assert seen.camera_confidence > 0.4
-    other = Clip(recast(clip.frames, seen.cover, seen.camera, torch.Generator().manual_seed(0)), clip.fps)
+    other = Clip(
+        Recast(clip.frames, seen.cover, seen.camera).draw(torch.Generator().manual_seed(0)), clip.fps
+    )
     again = see(other)
     assert correlation(again.camera.numpy(), seen.camera.numpy()) > 0.98
     assert correlation(again.path.numpy(), scene.path()) > 0.98
@@ -123,21 +125,22 @@ def test_another_ground_is_carried_along_and_the_object_stays(scene):
 def test_no_ground_is_like_another(scene):
     clip, generator = render(scene), torch.Generator().manual_seed(0)
     seen = see(clip)
-    others = [recast(clip.frames, seen.cover, seen.camera, generator) for _ in range(8)]
+    shown = Recast(clip.frames, seen.cover, seen.camera)
+    others = [shown.draw(generator) for _ in range(8)]
     leaks = [layout(scene, Clip(frames, clip.fps)) for frames in others]
     assert abs(sum(leaks)) / 8 < 0.25
     assert all(frames.min() >= 0 and frames.max() <= 1 for frames in others)
-    first = recast(clip.frames, seen.cover, seen.camera, torch.Generator().manual_seed(0))
+    first = Recast(clip.frames, seen.cover, seen.camera).draw(torch.Generator().manual_seed(0))
     assert torch.equal(first, others[0]) and not torch.equal(first, others[1])
 
 
 def test_without_an_object_all_is_ground_and_without_a_ground_none():
     frames, still = torch.rand(3, 3, 8, 8), torch.zeros(3, 4)
-    ground = recast(frames, torch.zeros(3, 4, 4), still, torch.Generator().manual_seed(0))
+    ground = Recast(frames, torch.zeros(3, 4, 4), still).draw(torch.Generator().manual_seed(0))
     assert torch.allclose(ground[0], ground[2]) and ground.std() > 0.01  # the camera is still
-    kept = recast(frames, torch.ones(3, 4, 4), still, torch.Generator().manual_seed(0))
+    kept = Recast(frames, torch.ones(3, 4, 4), still).draw(torch.Generator().manual_seed(0))
     assert torch.allclose(kept.sort(1).values, frames.sort(1).values)  # only channels changed places
     with pytest.raises(InputError, match=r"\(F, h, w\) and \(F, 4\)"):
-        recast(frames, torch.zeros(2, 4, 4), still)
+        Recast(frames, torch.zeros(2, 4, 4), still)
     with pytest.raises(InputError, match=r"\(F, 4\) are allowed"):
-        recast(frames, torch.zeros(3, 4, 4), torch.zeros(3, 2))
+        Recast(frames, torch.zeros(3, 4, 4), torch.zeros(3, 2))
