@@ -98,7 +98,7 @@ class GenerateTab:
         bin_ = [self.undelete, *self.in_hand]
         for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
             changed = button.click(friendly(act), self.motion, bin_, **quiet)
-            mix.shown(changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet))
+            changed.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
         screen = mix.screen
         self.on_mixer = [mix.timeline, screen.prompt, screen.seed, screen.player, screen.download]
         restored = [tabs, *self.on_mixer, *self.in_hand, *widgets]

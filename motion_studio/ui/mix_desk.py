@@ -1,7 +1,8 @@
 """The mixer's desk: tracks with their knobs as the page holds them, and the mix that they make.
 
 A desk is JSON: {selected, frames, together, film: {pan, tilt, zoom, roll}, tracks: [{motion, weight, start,
-length, fade_in, fade_out, prompt, and KNOBS}]}.
+length, fade_in, fade_out, prompt, and KNOBS}]}. A page says in `done` how many changes were made there, and
+is told by `opened` where undoing begins (components/desk.js).
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from motion_studio.motion.operations_place import Film, Follow
 from motion_studio.settings import FILM
 from motion_studio.studio.mix import preview_paths
 from motion_studio.studio.tracks import Mix, Track
+from motion_studio.ui import text
 
 Desk = dict[str, Any]
 
 MAX_TRACKS = 6
-UNDO_STEPS = 50
 PLACE = {"weight": 1.0, "start": 0.0, "length": None, "fade_in": 0.0, "fade_out": 0.0, "prompt": ""}
 KNOBS: dict[str, Any] = {
     "way": None,
@@ -48,7 +49,7 @@ def add(desk: Desk, motion: str) -> Desk:
     """The desk with one more track, which is then the chosen one. Raises InputError when it is full."""
     tracks = desk["tracks"]
     if len(tracks) >= MAX_TRACKS:
-        raise InputError(f"{len(tracks)} tracks are laid; at most {MAX_TRACKS} fit here.")
+        raise InputError(text.MIX["full"].format(most=MAX_TRACKS))
     return {**desk, "tracks": [*tracks, {"motion": motion, **PLACE, **KNOBS}], "selected": len(tracks)}
 
 
@@ -95,20 +96,6 @@ def only(desk: Desk, names: Container[str]) -> Desk:
     """The desk without the tracks whose motion is none of `names`; what an older desk lacks is at rest."""
     tracks = [{**PLACE, **KNOBS, **track} for track in desk["tracks"] if track["motion"] in names]
     return {**desk, "tracks": tracks, "selected": min(desk["selected"], max(0, len(tracks) - 1))}
-
-
-def without(history: list[Desk], names: Container[str]) -> list[Desk]:
-    """The history of a desk with none but the tracks whose motion is one of `names`: others were deleted."""
-    kept = [only(history[0], names)]
-    for desk in history[1:]:
-        kept = remembered(kept, only(desk, names))
-    return kept
-
-
-def remembered(history: list[Desk], desk: Desk) -> list[Desk]:
-    """The history of a desk with `desk` as its last, and UNDO_STEPS long at most."""
-    same = all(history[-1][key] == desk[key] for key in ("tracks", "together", "film"))
-    return history if same else [*history, desk][-UNDO_STEPS:]
 
 
 def operations(track: dict[str, Any], frames: int) -> list[dict[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from motion_studio.errors import MotionStudioError
+from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.motion.embedding import Motion
 from motion_studio.studio.starter_mixes import StarterMix, starter_mixes
 from motion_studio.studio.studio import Studio
@@ -21,19 +22,24 @@ from motion_studio.ui.mix_screen import MixScreen, kept
 from motion_studio.ui.work import friendly
 
 WORDS = text.MIX
-TURN = "history"
+TURN = "desk"
 """What changes of the desk take their turn by."""
 # Drawing must not wait behind anything, and only the last of many slider positions counts.
 LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
+HERE: dict[str, Any] = {"fn": None, "show_progress": "hidden", "trigger_mode": "multiple"}
+"""Of events that the browser answers itself."""
 
 
 class MixTab:
-    """The mixer: the desk lives in the timeline's value, `history` holds its earlier states."""
+    """The mixer: the desk lives in the timeline's value, `history` holds its earlier states.
+
+    Knobs and cards change it in the browser, so that no answer from here can be late. The timeline tells of
+    any other desk, whoever made it: one event then draws it, one has the knobs show it, in turn.
+    """
 
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
         self.spec = studio.base
-        self.history = gr.State([mix_desk.empty(self.spec.frames)])
         self.kept = work.remembered("mix", None)
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
@@ -60,7 +66,13 @@ class MixTab:
             self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
         desk = mix_desk.empty(self.spec.frames)
-        self.timeline = components.timeline(desk, shelf.titles(self.library), elem_id="mix-timeline")
+        self.timeline = components.timeline(
+            desk,
+            shelf.titles(self.library),
+            {**mix_desk.PLACE, **mix_desk.KNOBS},
+            mix_desk.MAX_TRACKS,
+            elem_id="mix-timeline",
+        )
         self.starters = starter_mixes(self.spec.name)
         with gr.Row(visible=bool(self.starters), elem_id="mix-starters") as self.begin:
             gr.HTML(f"<p>{WORDS['begin']}</p>", padding=False)
@@ -75,86 +87,70 @@ class MixTab:
         )
 
     def wire(self, page: gr.Blocks) -> None:
-        """Connect the widgets. `settle` ends every change."""
+        """Connect the widgets. `settle` ends every change that is made here."""
         self.kept.render()
-        drawn = [self.stage, self.begin, self.bend]
-        self.faces = [*drawn, *self.knobs.values(), self.together, *self.film.values()]
         opened = page.load(
             self._open,
             self.kept,
-            [self.history, self.shelf, self.timeline, self.screen.prompt, self.screen.seed, *self.faces],
+            [self.shelf, self.timeline, self.screen.prompt, self.screen.seed],
             show_progress="hidden",
         )
         self.screen.wire(opened, self.timeline, self.kept, TURN)
-        self.timeline.input(friendly(self._draw), self.timeline, self.stage, **LIVE)
-        self.timeline.select(friendly(self._faces), self.timeline, self.faces, **LIVE)
-        self.shown(self.timeline.release(**self._settling()))
+        drawn = [self.stage, self.begin, self.bend]
+        self.timeline.input(friendly(self._draw), self.timeline, drawn, **LIVE)
+        self.timeline.release(**self._settling())
         self._wire_knobs()
-        gathered = self.together.input(
-            lambda desk, value: {**desk, "together": value},
-            [self.timeline, self.together],
-            self.timeline,
-            **LIVE,
-        )
-        moved = self.stage.release(friendly(self._lay), self.timeline, [self.timeline, self.stage], **LIVE)
-        laid = [self.timeline, self.stage, self.shelf]
-        added = self.shelf.input(friendly(self._add), [self.timeline, self.shelf], laid, **LIVE)
-        undone = self.undo.click(
-            self._undo,
-            [self.timeline, self.history],
-            [self.history, self.timeline, self.stage],
-            show_progress="hidden",
-            concurrency_id=TURN,  # after the changes that still settle
-        )
-        cleared = self.clear.click(self._clear, None, [self.timeline, self.stage], **LIVE)
+        moved = self.stage.release(friendly(self._lay), self.timeline, self.timeline, **LIVE)
+        cleared = self.clear.click(lambda: mix_desk.empty(self.spec.frames), None, self.timeline, **LIVE)
         begun = [
             button.click(
                 friendly(partial(self._begin, starter)),
                 self.screen.prompt,
-                [self.timeline, self.stage, self.screen.prompt, self.screen.seed],
+                [self.timeline, self.screen.prompt, self.screen.seed],
                 **LIVE,
             )
             for button, starter in zip(self.begins, self.starters, strict=True)
         ]
-        self.settle(gathered, moved, added, undone, cleared, *begun)
-        self.shown(gr.on([self.screen.prompt.submit, self.screen.seed.submit], **self._settling()))
+        self.settle(moved, cleared, *begun)
+        gr.on([self.screen.prompt.submit, self.screen.seed.submit], **self._settling())
 
     def settle(self, *changes: Any, preview: bool = True) -> None:
-        """End changes of the desk: each is remembered for undo and kept, and all faces show it.
+        """End changes of the desk: the browser keeps it.
 
         It is previewed, too, but where a clip of it is on the player already.
         """
         for change in changes:
-            self.shown(change.success(**self._settling(preview)))
-
-    def shown(self, event: Any) -> None:
-        """Have the faces show the desk after an event, as it is then: another track may be chosen by now."""
-        event.success(friendly(self._faces), self.timeline, self.faces, **LIVE)
+            change.success(**self._settling(preview))
 
     def _settling(self, preview: bool = True) -> dict[str, Any]:
         """What an event that settles is given."""
         return {
             "fn": friendly(partial(self._settle, preview)),
-            "inputs": [self.timeline, self.history, self.quick, *self.screen.asked],
-            "outputs": [self.history, self.kept, *self.screen.watch.outputs],
+            "inputs": [self.timeline, self.quick, *self.screen.asked],
+            "outputs": [self.kept, *self.screen.watch.outputs],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
             "concurrency_id": TURN,
         }
 
     def _wire_knobs(self) -> None:
-        """A knob draws while it is turned, and settles as it is let go."""
-        both = [self.timeline, self.stage]
-        for key, knob in self.knobs.items():
-            turn = friendly(partial(self._turn, key))
-            turned = knob.input(turn, [self.timeline, knob], both, **LIVE)
-            if key not in TOGGLES:
-                turned = knob.release(turn, [self.timeline, knob], both, **LIVE)
-            self.settle(turned)
-        for key, slider in self.film.items():
-            film = friendly(partial(self._film, key))
-            slider.input(film, [self.timeline, slider], both, **LIVE)
-            self.settle(slider.release(film, [self.timeline, slider], both, **LIVE))
+        """Have the browser bend a track as a knob is turned, settle as it is let go, lay what is clicked."""
+        on_desk, settles = components.on_desk, "desk.release()"
+        faces = [*self.knobs.values(), self.together, *self.film.values()]
+        shown = on_desk(f"desk.shown({json.dumps(list(self.knobs))}, {json.dumps(list(self.film))})")
+        self.timeline.select(js=shown, outputs=faces, **HERE)
+        does = [(knob, f"desk.turn('{key}', value)", key in TOGGLES) for key, knob in self.knobs.items()]
+        does += [(slider, f"desk.film('{key}', value)", False) for key, slider in self.film.items()]
+        does += [(self.together, "desk.set('together', value)", True)]
+        for widget, call, at_once in does:
+            if at_once:
+                widget.input(js=on_desk(call, settles), inputs=widget, **HERE)
+            else:
+                widget.input(js=on_desk(call), inputs=widget, **HERE)
+                widget.release(js=on_desk(call, settles), inputs=widget, **HERE)
+        laid, undone = {**HERE, "fn": friendly(self._laid)}, {**HERE, "fn": self._undone}
+        self.shelf.input(js=on_desk("desk.add(value)"), inputs=self.shelf, outputs=self.shelf, **laid)
+        self.undo.click(js=on_desk("desk.undo()"), inputs=self.undo, **undone)
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
@@ -165,7 +161,7 @@ class MixTab:
         return shelf.motion_cards(self.library, self.spec.name)
 
     def _open(self, kept: Any) -> tuple[Any, ...]:
-        """Updates of the history, the shelf, the desk and the faces, as this browser left them."""
+        """Updates of the shelf, the desk, the prompt and the seed, as this browser left them."""
         prompt, seed = gr.skip(), gr.skip()
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
             prompt, seed = str(kept["prompt"]), int(kept["seed"])
@@ -175,70 +171,43 @@ class MixTab:
             }
             if desk["tracks"] and desk["frames"] == self.spec.frames:
                 mix_desk.to_mix(desk)  # raises for what a desk cannot be
-                # What was left is where undoing begins.
-                return [desk], *self.shelves(desk), prompt, seed, *self._faces(desk)
+                return *self.shelves({**desk, "opened": True}), prompt, seed
         # The desk stays as it is: a first track may be laid by now.
         shelves = gr.HTML(cards=self._cards()), gr.HTML(titles=shelf.titles(self.library))
-        return gr.skip(), *shelves, prompt, seed, *(gr.skip(),) * len(self.faces)
+        return *shelves, prompt, seed
 
     def _load(self, name: str) -> Motion:
         return shelf.loader(self.library, name)
 
-    def _draw(self, desk: Desk) -> Any:
-        return gr.HTML(value=mix_desk.ways(desk, self._load))
+    def _draw(self, desk: Desk) -> tuple[Any, ...]:
+        """Updates of the stage, and of the rows that are there without tracks and with them."""
+        laid = bool(desk["tracks"])
+        empty = gr.Row(visible=bool(self.starters) and not laid)
+        return gr.HTML(value=mix_desk.ways(desk, self._load)), empty, gr.Row(visible=laid)
 
-    def _faces(self, desk: Desk) -> tuple[Any, ...]:
-        """Updates of the stage and of the chosen track's knobs."""
-        track = mix_desk.chosen(desk)
-        values = [gr.skip() for _ in self.knobs] if track is None else [track[key] for key in self.knobs]
-        film = [desk["film"][key] for key in self.film]
-        empty = gr.Row(visible=bool(self.starters) and track is None)
-        return self._draw(desk), empty, gr.Row(visible=track is not None), *values, desk["together"], *film
-
-    def _turn(self, key: str, desk: Desk, value: Any) -> tuple[Any, Any]:
-        desk = mix_desk.turned(desk, desk["selected"], **{key: value})
-        return desk, self._draw(desk)
-
-    def _film(self, key: str, desk: Desk, value: float) -> tuple[Any, Any]:
-        desk = {**desk, "film": {**desk["film"], key: value}}
-        return desk, self._draw(desk)
-
-    def _lay(self, desk: Desk, event: gr.EventData) -> tuple[Desk, Any]:
-        """Updates of the desk and the stage, on which a way was dragged or drawn."""
+    def _lay(self, desk: Desk, event: gr.EventData) -> Desk:
+        """The desk, of which a way was dragged or drawn on the stage."""
         if event.track >= len(desk["tracks"]):  # its motion was deleted since it was drawn
-            return desk, self._draw(desk)
+            return desk
         track = desk["tracks"][event.track]
         if hasattr(event, "path"):
-            desk = mix_desk.led(desk, event.track, event.path, self._load(track["motion"]).aspect)
-        else:
-            low, high, _ = SLIDERS["x"]
-            moved = {
-                key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")
-            }
-            desk = {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
-        return desk, self._draw(desk)
+            return mix_desk.led(desk, event.track, event.path, self._load(track["motion"]).aspect)
+        low, high, _ = SLIDERS["x"]
+        moved = {key: round(min(high, max(low, track[key] + getattr(event, key))), 3) for key in ("x", "y")}
+        return {**mix_desk.turned(desk, event.track, **moved), "selected": event.track}
 
-    def _add(self, desk: Desk, motion: str) -> tuple[Any, ...]:
-        """Updates of the timeline, the stage and the shelf, where no card stays chosen."""
-        desk = mix_desk.add(desk, motion)
-        timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
-        return timeline, self._draw(desk), gr.HTML(value="")
+    def _laid(self, fits: bool) -> str:
+        """The shelf's value after a card was laid: none stays chosen."""
+        if not fits:
+            raise InputError(WORDS["full"].format(most=mix_desk.MAX_TRACKS))
+        return ""
 
-    def _undo(self, desk: Desk, history: list[Desk]) -> tuple[Any, ...]:
-        names = shelf.titles(self.library)
-        history = mix_desk.without(history, names)
-        before = mix_desk.remembered(history, mix_desk.only(desk, names))[:-1]
-        if not before:
+    def _undone(self, something: bool) -> None:
+        if not something:
             gr.Info(WORDS["undone"])
-            return history, gr.skip(), gr.skip()
-        return before, before[-1], self._draw(before[-1])
-
-    def _clear(self) -> tuple[Desk, Any]:
-        desk = mix_desk.empty(self.spec.frames)
-        return desk, self._draw(desk)
 
     def _begin(self, starter: StarterMix, prompt: str) -> tuple[Any, ...]:
-        """Updates of the timeline, the stage, the prompt and the seed with a mix to begin with.
+        """Updates of the timeline, the prompt and the seed with a mix to begin with.
 
         Words of one's own stay, with their seed: nothing would bring them back.
         """
@@ -247,13 +216,12 @@ class MixTab:
         ours = {"", self.spec.sample_prompt, *(one.settings.prompt for one in self.starters)}
         asked = starter.settings.prompt, starter.settings.seed
         asked = asked if prompt.strip() in ours else (gr.skip(), gr.skip())
-        return gr.HTML(value=desk, titles=titles), self._draw(desk), *asked
+        return gr.HTML(value=desk, titles=titles), *asked
 
     def _settle(
         self,
         preview: bool,
         desk: Desk,
-        history: list[Desk],
         quick: bool,
         prompt: str,
         seed: float,
@@ -265,4 +233,4 @@ class MixTab:
             self.screen.end_preview(shown, rendering)
         elif quick:
             watching = self.screen.preview(desk, prompt, seed, shown, rendering)
-        return mix_desk.remembered(history, desk), kept(desk, prompt, seed), *watching
+        return kept(desk, prompt, seed), *watching

@@ -266,6 +266,7 @@ MIX = {
     "save": "Save",
     "saved": "“{title}” is in your library.",
     "need_tracks": "Lay a motion on a track first.",
+    "full": "{most} tracks are laid; no more fit here.",
     "need_name": "Please give the mix a name.",
     "download": "Download the video",
     "undone": "There is nothing to undo.",

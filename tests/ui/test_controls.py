@@ -99,6 +99,19 @@ def test_an_arrow_key_on_a_knob_previews_as_letting_go_of_it_does(mixer, studio)
     assert len(studio.jobs.list()) == before + 1
 
 
+def test_each_card_that_is_clicked_in_haste_is_laid_and_a_full_desk_says_so(mixer):
+    page = mixer()
+    cards = [page.locator(f"#mix-shelf [data-name={name}]") for name in ("circle", "wave", "wave")]
+    for card in cards + cards:
+        card.click()
+    expect(page.locator("#mix-timeline .row")).to_have_count(6)
+    expect(page.locator("#mix-timeline .row.selected")).to_contain_text("Wave")
+    expect(page.locator("#mix-stage .track")).to_have_count(6)
+    cards[0].click()
+    expect(page.get_by_text("6 tracks are laid; no more fit here.")).to_be_visible()
+    expect(page.locator("#mix-timeline .row")).to_have_count(6)
+
+
 @pytest.fixture
 def strip(browser: Browser) -> Iterator[Page]:
     """A page with nothing but the strip of a clip of 20 seconds, of which 2 at most are learnt."""

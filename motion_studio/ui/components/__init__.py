@@ -19,9 +19,10 @@ FOLDER = Path(__file__).parent
 
 
 def head() -> str:
-    """The script shared by all components and that of the keys, for the `head` of the page."""
+    """For the `head` of the page: what components share, the mixer's desk, and the keys."""
     words = json.dumps({"undo": text.MIX["undo"]})
-    return f"<script>{script('studio')}\n{{\nconst words = {words};\n{script('keys')}}}</script>"
+    keys = f"{{\nconst words = {words};\n{script('keys')}}}"
+    return f"<script>{script('studio')}\n{script('desk')}\n{keys}</script>"
 
 
 def script(name: str) -> str:
@@ -71,10 +72,23 @@ def stage(**kwargs: Any) -> gr.HTML:
     return _component("stage", skeleton, None, text.STAGE, **kwargs)
 
 
-def timeline(value: dict[str, Any], titles: dict[str, str], **kwargs: Any) -> gr.HTML:
-    """The tracks with their words, weights and bars in time; value: the desk; `titles`: their names."""
-    words = {**text.TIMELINE, "longest": LONGEST}
+def timeline(
+    value: dict[str, Any], titles: dict[str, str], track: dict[str, Any], most: int, **kwargs: Any
+) -> gr.HTML:
+    """The tracks with their words, weights and bars in time; value: the desk; `titles`: their names.
+
+    `track`: what a new one begins with; `most`: how many there may be. Other widgets change the desk by
+    `on_desk(...)`.
+    """
+    words = {**text.TIMELINE, "longest": LONGEST, "track": track, "most": most}
     return _component("timeline", '<div class="timeline"></div>', value, words, titles=titles, **kwargs)
+
+
+def on_desk(*calls: str) -> str:
+    """The JavaScript of an event that calls the page's `desk` (desk.js) with the widget's `value`."""
+    *first, last = calls
+    before = "".join(f"{call}; " for call in first)
+    return f"(value) => {{ const desk = window.motionStudio.desk; {before}return {last}; }}"
 
 
 def _component(name: str, skeleton: str, value: Any, words: dict[str, Any], **props: Any) -> gr.HTML:

@@ -1,42 +1,25 @@
 // Tracks with words of their own, a weight and a bar in time. Times are frames.
-// value: {selected, choice, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}]}
-// titles: {motion: title}; input while something is dragged, release when it is let go, select for another track.
-const { clock, html, svg, draggable, clamp } = window.motionStudio;
+// value: the desk, {selected, frames, tracks: [{motion, prompt, weight, start, length | null, fade_in, fade_out, ...}], ...}
+// as desk.js has it, which also says what its events are; titles: {motion: title}.
+const { clock, html, svg, draggable, clamp, openDesk } = window.motionStudio;
 const box = element.querySelector(".timeline");
 let rows = [];
 let heads = [];
 
-const desk = () => props.value || { selected: 0, frames: 16, tracks: [] };
-const change = (i, values) => {
-  const { tracks, ...rest } = desk();
-  props.value = { ...rest, tracks: tracks.map((track, n) => (n === i ? { ...track, ...values } : track)) };
-  update();
-  trigger("input");
-};
-// Answers to what was asked before a track was chosen come with the choice of then: the later one stands.
-let choice = 0;
-const select = (i) => {
-  if (desk().selected === i) return;
-  props.value = { ...desk(), selected: i, choice: ++choice };
-  update();
-  trigger("select");
-};
-const receive = () => {
-  const { tracks, selected } = desk();
-  if (choice > (desk().choice ?? 0)) {
-    const kept = clamp(rows.findIndex(({ node }) => node.classList.contains("selected")), 0, Math.max(0, tracks.length - 1));
-    if (kept !== selected) props.value = { ...desk(), selected: kept, choice };
-  }
-  update();
-};
-const remove = (i) => {
-  const { tracks, selected, ...rest } = desk();
-  const left = tracks.filter((_, n) => n !== i);
-  props.value = { ...rest, tracks: left, choice: ++choice, selected: clamp(selected > i ? selected - 1 : selected, 0, Math.max(0, left.length - 1)) };
-  build();
-  trigger("select");
-  trigger("release");
-};
+const desk = () => props.value;
+const held = openDesk({
+  read: desk,
+  write: (value) => {
+    props.value = value;
+    update();
+  },
+  titles: () => props.titles ?? {},
+  tell: (event) => trigger(event),
+  blank: words.track,
+  most: words.most,
+});
+window.motionStudio.desk = held;
+const { change, select, remove, release } = held;
 const span = (track) => {
   const frames = desk().frames;
   const start = clamp(track.start, 0, frames - 1);
@@ -45,13 +28,13 @@ const span = (track) => {
 
 const makeRow = (i) => {
   const weight = html("input", { type: "range", min: -1.5, max: 1.5, step: 0.05,
-    oninput: () => change(i, { weight: Number(weight.value) }), onchange: () => trigger("release"),
-    ondblclick: () => { change(i, { weight: 1 }); trigger("release"); } });
+    oninput: () => change(i, { weight: Number(weight.value) }), onchange: release,
+    ondblclick: () => { change(i, { weight: 1 }); release(); } });
   const number = html("output");
   const name = html("button", { type: "button", class: "name", onclick: () => select(i) }, html("i"), html("span"));
   const says = html("input", { type: "text", class: "words", placeholder: words.words_hint, title: words.words_info,
     maxlength: words.longest, onfocus: () => select(i), oninput: () => change(i, { prompt: says.value }),
-    onchange: () => trigger("release"), onkeydown: (event) => event.key === "Enter" && says.blur() });
+    onchange: release, onkeydown: (event) => event.key === "Enter" && says.blur() });
   const close = html("button", { type: "button", class: "remove", "aria-label": words.remove, title: words.remove,
     onclick: () => remove(i) }, "×");
   const shape = svg("polygon");
@@ -100,7 +83,7 @@ const makeRow = (i) => {
       const before = was();
       const frames = desk().frames / lane.clientWidth;
       return (dx) => change(i, moves[kind](before, dx * frames));
-    }, () => trigger("release"));
+    }, release);
   };
   pull(bar, "body");
   for (const [kind, edge] of Object.entries(edges)) {
@@ -110,7 +93,7 @@ const makeRow = (i) => {
       if (!step) return;
       event.preventDefault();
       change(i, moves[kind](was(), step));
-      trigger("release");
+      release();
     });
   }
   const refresh = (track, selected, frames) => {
@@ -159,5 +142,7 @@ const build = () => {
   update();
 };
 build();
-watch(["value", "titles"], receive);
+held.receive(); // what was there before this tab was opened
+watch("value", held.receive);
+watch("titles", update);
 clock.follow(element, (phase) => heads.forEach((head) => (head.style.left = `${phase * 100}%`)));
