@@ -93,7 +93,7 @@ class GenerateTab:
         asked = [self.sweep.name, self.sweep.values, self.motion, *widgets]
         self.sweep.start.click(friendly(self._start_sweep), asked, begun, **quiet)
         self.form.dice.click(lambda: random.randrange(FREE_SEEDS), None, self.form.widgets["seed"], **quiet)
-        self.motion.input(friendly(self._choose), self.motion, chosen, **quiet)
+        self.motion.input(friendly(self._choose), self.motion, chosen, **work.LATEST)
         page.load(self.renders, None, self.recent, **quiet)
         bin_ = [self.undelete, *self.in_hand]
         for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
@@ -103,7 +103,9 @@ class GenerateTab:
         self.on_mixer = [mix.timeline, screen.prompt, screen.seed, screen.player, screen.download]
         restored = [tabs, *self.on_mixer, *self.in_hand, *widgets]
         # Progress shows: each motion's file is read, and the video too.
-        reopened = self.recent.input(friendly(self._reopen), self.recent, restored)
+        reopened = self.recent.input(
+            friendly(self._reopen), self.recent, restored, trigger_mode="always_last"
+        )
         dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
         listed = dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
         mix.settle(reopened, listed, preview=False)

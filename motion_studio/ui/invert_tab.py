@@ -110,14 +110,13 @@ class InvertTab:
         picked = [self.path, self.trim, self.player, self.prompt, self.clips, self.file]
         self.file.upload(self._pick_theirs, [self.file, self.prompt], picked)
         self.file.clear(self._pick_none, None, picked, show_progress="hidden")
-        self.clips.input(friendly(self._pick_ours), self.clips, picked, show_progress="hidden")
+        self.clips.input(friendly(self._pick_ours), self.clips, picked, **work.LATEST)
         gr.on(
             [self.trim.input, self.fit.input],
             friendly(self._cut),
             [self.path, self.trim, self.fit],
             self.player,
-            show_progress="hidden",
-            trigger_mode="always_last",
+            **work.LATEST,
         )
         self.preset.input(
             lambda name: [
@@ -126,7 +125,7 @@ class InvertTab:
             ],
             self.preset,
             [self.measured, *self.settings.values()],
-            show_progress="hidden",
+            **work.LATEST,
         )
         inputs = [self.path, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]
         started = [*self.watch.outputs, self.player, self.curve, self.learn, self.keep, self.play, self.back]

@@ -24,8 +24,8 @@ from motion_studio.ui.work import friendly
 WORDS = text.MIX
 TURN = "desk"
 """What changes of the desk take their turn by."""
-# Drawing must not wait behind anything, and only the last of many slider positions counts.
-LIVE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "trigger_mode": "always_last"}
+LIVE: dict[str, Any] = {**work.LATEST, "queue": False}
+"""Of events that must not wait behind anything."""
 HERE: dict[str, Any] = {"fn": None, "show_progress": "hidden", "trigger_mode": "multiple"}
 """Of events that the browser answers itself."""
 
@@ -128,9 +128,8 @@ class MixTab:
             "fn": friendly(partial(self._settle, preview)),
             "inputs": [self.timeline, self.quick, *self.screen.asked],
             "outputs": [self.kept, *self.screen.watch.outputs],
-            "show_progress": "hidden",
-            "trigger_mode": "always_last",  # gradio drops what comes while it is busy, otherwise
             "concurrency_id": TURN,
+            **work.LATEST,
         }
 
     def _wire_knobs(self) -> None:

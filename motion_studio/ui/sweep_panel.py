@@ -11,7 +11,7 @@ from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.library import Library
 from motion_studio.studio.sweep import MOST, TEXTS, Sweep, read_values, titles, varied
-from motion_studio.ui import pictures, shelf, text
+from motion_studio.ui import pictures, shelf, text, work
 
 WORDS = text.SWEEP
 
@@ -31,7 +31,7 @@ class SweepPanel:
                 self.values = gr.Textbox(**self._suggestion(first), min_width=160, scale=3)
             self.start = gr.Button(WORDS["start"], elem_id="sweep-start")
         self.name.input(
-            lambda name: gr.Textbox(**self._suggestion(name)), self.name, self.values, show_progress="hidden"
+            lambda name: gr.Textbox(**self._suggestion(name)), self.name, self.values, **work.LATEST
         )
 
     def _suggestion(self, name: str) -> dict[str, Any]:

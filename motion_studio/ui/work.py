@@ -14,6 +14,8 @@ from motion_studio.studio.jobs import Job, Jobs
 from motion_studio.ui import text
 
 POLL_SECONDS = 0.4
+# Of two cards clicked in haste the second counts: gradio drops what comes during an event, unless told so.
+LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
 # Not secret: what a browser remembers of its own work must be readable after the studio was started anew.
 SECRET = "motion-studio"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
 from motion_studio.studio.motion_file import write_motion
+from motion_studio.ui import invert_tab
 from tests.ui.acts import PATIENCE, last, learn_long, tab
 
 pytestmark = pytest.mark.browser
@@ -153,6 +156,31 @@ def test_a_motion_comes_in_as_a_file_goes_and_comes_back(opened, studio, tmp_pat
     expect(page.locator("#mix-shelf [data-name=a-friend-s-wave]")).to_have_count(0)
     page.get_by_role("button", name="Bring back “a-friend-s-wave”").click()
     expect(card).to_have_attribute("aria-pressed", "true")
+
+
+def test_of_two_clips_clicked_in_haste_the_second_is_learnt(opened, studio, monkeypatch):
+    read, picked = invert_tab.read_clip, []
+
+    def late(path, *args):
+        time.sleep(0.7)
+        picked.append(path)
+        return read(path, *args)
+
+    monkeypatch.setattr(invert_tab, "read_clip", late)
+    page = opened()
+    tab(page, "Invert")
+    for name in ("free", "straight"):
+        page.locator(f"#invert-clips [data-name={name}]").click()
+    for _ in range(100):
+        page.wait_for_timeout(100)
+        if len(picked) > 1:
+            break
+    page.wait_for_timeout(500)
+    learn_long(page)
+    expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
+    job = last(studio, "invert")
+    assert job.title == "Straight"
+    job.cancel()
 
 
 def test_a_broken_clip_leaves_no_other_in_its_place(opened, tmp_path):
