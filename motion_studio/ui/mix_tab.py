@@ -138,11 +138,12 @@ class MixTab:
         faces = [*self.knobs.values(), self.together, *self.film.values()]
         shown = on_desk(f"desk.shown({json.dumps(list(self.knobs))}, {json.dumps(list(self.film))})")
         self.timeline.select(js=shown, outputs=faces, **HERE)
-        does = [(knob, f"desk.turn('{key}', value)", key in TOGGLES) for key, knob in self.knobs.items()]
-        does += [(slider, f"desk.film('{key}', value)", False) for key, slider in self.film.items()]
-        does += [(self.together, "desk.set('together', value)", True)]
-        for widget, call, at_once in does:
-            if at_once:
+        does = [(knob, "turn", key) for key, knob in self.knobs.items()]
+        does += [(slider, "film", key) for key, slider in self.film.items()]
+        for widget, what, key in [*does, (self.together, "set", "together")]:
+            within = f", {widget.minimum}, {widget.maximum}" if isinstance(widget, gr.Slider) else ""
+            call = f"desk.{what}('{key}', value{within})"
+            if key in TOGGLES or what == "set":
                 widget.input(js=on_desk(call, settles), inputs=widget, **HERE)
             else:
                 widget.input(js=on_desk(call), inputs=widget, **HERE)

@@ -112,6 +112,20 @@ def test_each_card_that_is_clicked_in_haste_is_laid_and_a_full_desk_says_so(mixe
     expect(page.locator("#mix-timeline .row")).to_have_count(6)
 
 
+def test_what_is_typed_on_a_knob_is_a_change_by_enter_and_within_its_range(mixer):
+    page = mixer("circle")
+    speed = page.get_by_label("number input for Speed").locator("visible=true")
+    held = "motionStudio.desk.shown(['speed'], [])[0]"
+    for typed, heard in (("2.5", 2.5), ("99", 3), ("", 3)):
+        speed.fill(typed)
+        speed.press("Enter")
+        expect(speed).to_have_value(str(heard))
+        assert page.evaluate(held) == heard
+    for heard in (2.5, 1):  # what changed nothing is nothing to take back
+        page.get_by_role("button", name="Undo").click()
+        expect(speed).to_have_value(str(heard))
+
+
 @pytest.fixture
 def strip(browser: Browser) -> Iterator[Page]:
     """A page with nothing but the strip of a clip of 20 seconds, of which 2 at most are learnt."""

@@ -12,6 +12,8 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   let seen = "";
   let history = [];
 
+  // A number box tells of what is typed, too: of nothing, and of more than its range holds.
+  const clamp = (value, low, high) => (low === undefined ? value : Math.min(high, Math.max(low, value)));
   // Python's answers have their keys in another order.
   const sorted = (_, part) =>
     (part?.constructor === Object ? Object.fromEntries(Object.entries(part).sort()) : part);
@@ -32,6 +34,7 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   };
   const release = () => {
     history = remembered(history, read());
+    tell("select"); // what was typed may not be what is held
     tell("release");
   };
   const receive = () => {
@@ -57,7 +60,6 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   };
   const settle = (change) => {
     act(change);
-    tell("select");
     release();
   };
   const remove = (i) => {
@@ -81,9 +83,13 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   };
   return {
     receive, change, select, remove, add, undo, release,
-    turn: (key, value) => read().tracks.length && change(read().selected, { [key]: value }),
+    turn: (key, value, ...range) => {
+      if (read().tracks.length && value != null) change(read().selected, { [key]: clamp(value, ...range) });
+    },
+    film: (key, value, ...range) => {
+      if (value != null) act((desk) => ({ ...desk, film: { ...desk.film, [key]: clamp(value, ...range) } }));
+    },
     set: (key, value) => act((desk) => ({ ...desk, [key]: value })),
-    film: (key, value) => act((desk) => ({ ...desk, film: { ...desk.film, [key]: value } })),
     // What the other widgets show: of the chosen track the knobs, of the desk the law and the camera.
     shown: (knobs, film) => {
       const { tracks, selected, ...desk } = read();

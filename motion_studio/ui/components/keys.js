@@ -8,6 +8,12 @@ document.addEventListener("keyup", (event) => {
     event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
 });
 
+// Enter ends a number that is typed, as leaving its box does.
+document.addEventListener("keydown", (event) => {
+  const typed = event.target.matches("#mix-knobs input[type=number], #mix-film input[type=number]");
+  if (typed && event.key === "Enter") event.target.blur();
+});
+
 // Ctrl+Z or Cmd+Z takes back a change on the Mix tab, but in a text field what was typed.
 const typing = (node) => !node.readOnly &&
   node.matches("textarea, [contenteditable=true], input:not([type=range], [type=checkbox], [type=radio], [type=file])");
