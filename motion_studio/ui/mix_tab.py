@@ -64,6 +64,7 @@ class MixTab:
             )
             self.quick = gr.Checkbox(True, label=WORDS["quick"], container=False, min_width=190, scale=0)
             self.undo = gr.Button(WORDS["undo"], size="sm", scale=0, min_width=84)
+            self.redo = gr.Button(WORDS["redo"], size="sm", scale=0, min_width=84)
             self.clear = gr.Button(WORDS["clear"], size="sm", scale=0, min_width=84)
         desk = mix_desk.empty(self.spec.frames)
         self.timeline = components.timeline(
@@ -148,9 +149,11 @@ class MixTab:
             else:
                 widget.input(js=on_desk(call), inputs=widget, **HERE)
                 widget.release(js=on_desk(call, settles), inputs=widget, **HERE)
-        laid, undone = {**HERE, "fn": friendly(self._laid)}, {**HERE, "fn": self._undone}
+        laid = {**HERE, "fn": friendly(self._laid)}
         self.shelf.input(js=on_desk("desk.add(value)"), inputs=self.shelf, outputs=self.shelf, **laid)
-        self.undo.click(js=on_desk("desk.undo()"), inputs=self.undo, **undone)
+        for button, call, words in ((self.undo, "undo", "undone"), (self.redo, "redo", "redone")):
+            told = {**HERE, "fn": partial(self._told, WORDS[words])}
+            button.click(js=on_desk(f"desk.{call}()"), inputs=button, **told)
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
@@ -202,9 +205,9 @@ class MixTab:
             raise InputError(WORDS["full"].format(most=mix_desk.MAX_TRACKS))
         return ""
 
-    def _undone(self, something: bool) -> None:
-        if not something:
-            gr.Info(WORDS["undone"])
+    def _told(self, otherwise: str, done: bool) -> None:
+        if not done:
+            gr.Info(otherwise)
 
     def _begin(self, starter: StarterMix, prompt: str) -> tuple[Any, ...]:
         """Updates of the timeline, the prompt and the seed with a mix to begin with.

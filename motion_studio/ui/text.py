@@ -238,6 +238,7 @@ MIX = {
     "tracks": "Tracks",
     "begin": "Or begin with",
     "undo": "Undo",
+    "redo": "Redo",
     "clear": "Clear",
     "speed": "Speed",
     "reverse": "Reverse",
@@ -270,4 +271,5 @@ MIX = {
     "need_name": "Please give the mix a name.",
     "download": "Download the video",
     "undone": "There is nothing to undo.",
+    "redone": "There is nothing to redo.",
 }

@@ -163,7 +163,7 @@ def test_no_more_of_a_clip_is_chosen_than_is_learnt(strip):
     expect(strip.locator("#told")).to_contain_text("12")
 
 
-def test_control_z_undoes_but_not_while_one_types(mixer):
+def test_control_z_undoes_and_redoes_but_not_while_one_types(mixer):
     page = mixer("circle", "zigzag")
     rows = page.locator("#mix-timeline .row")
     page.get_by_label("Prompt").last.press("Control+z")
@@ -171,6 +171,15 @@ def test_control_z_undoes_but_not_while_one_types(mixer):
     expect(rows).to_have_count(2)
     page.locator("#mix-timeline input[type=range]").first.press("Control+z")
     expect(rows).to_have_count(1)
+    for keys in ("Control+Shift+z", "Control+y"):
+        page.locator("#mix-timeline input[type=range]").first.press(keys)
+        expect(rows).to_have_count(2)
+        page.locator("#mix-timeline input[type=range]").first.press("Control+z")
+        expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Redo").click()
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="Redo").click()
+    expect(page.get_by_text("There is nothing to redo.")).to_be_visible()
 
 
 def test_a_way_is_drawn_by_hand(mixer):

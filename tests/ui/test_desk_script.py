@@ -109,6 +109,33 @@ def test_a_history_takes_each_change_once_and_lets_the_oldest_go(play):
     assert back == [58, 49, 10]
 
 
+def test_what_was_undone_comes_back_until_something_else_is_done(play):
+    script = """
+    desk.add('circle'); desk.turn('turn', 10); desk.release(); desk.turn('turn', 20); desk.release();
+    desk.undo(); desk.undo();
+    """
+    assert play(script + "return [desk.redo(), turns()[0], desk.redo(), turns()[0], desk.redo()]") == [
+        True,
+        10,
+        True,
+        20,
+        False,
+    ]
+    assert play(script + "desk.redo(); desk.undo(); desk.undo(); return value.tracks.length") == 0
+    assert play(script + "desk.redo(); desk.redo(); desk.undo(); return turns()[0]") == 10
+    assert play(script + "desk.turn('turn', 30); desk.release(); return [desk.redo(), turns()[0]]") == [
+        False,
+        30,
+    ]
+    unheld = (
+        script
+        + "desk.turn('turn', 30); desk.undo(); return [turns()[0], desk.redo(), turns()[0], desk.redo()]"
+    )
+    assert play(unheld) == [0, True, 30, False]
+    deleted = "desk.add('circle'); desk.add('wave'); desk.undo(); titles = { circle: 'Circle' };"
+    assert play(deleted + "return [desk.redo(), value.tracks.length]") == [False, 1]
+
+
 def test_what_python_gives_back_as_it_was_is_no_change(play):
     """Its keys come in another order."""
     script = """

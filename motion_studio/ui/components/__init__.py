@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 def head() -> str:
     """For the `head` of the page: what components share, the mixer's desk, and the keys."""
-    words = json.dumps({"undo": text.MIX["undo"]})
+    words = json.dumps({key: text.MIX[key] for key in ("undo", "redo")})
     keys = f"{{\nconst words = {words};\n{script('keys')}}}"
     return f"<script>{script('studio')}\n{script('desk')}\n{keys}</script>"
 

@@ -10,7 +10,8 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   let count = 0;
   let done = []; // [count, change]
   let seen = "";
-  let history = [];
+  let history = []; // the last is what is held, once it is let go
+  let future = []; // what was undone, the next to come last
 
   // A number box tells of what is typed, too: of nothing, and of more than its range holds.
   const clamp = (value, low, high) => (low === undefined ? value : Math.min(high, Math.max(low, value)));
@@ -32,8 +33,13 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
     hold(change(read()));
     tell("input");
   };
+  const keep = (past) => {
+    const longer = remembered(past, read());
+    if (longer !== history) future = [];
+    history = longer;
+  };
   const release = () => {
-    history = remembered(history, read());
+    keep(history);
     tell("select"); // what was typed may not be what is held
     tell("release");
   };
@@ -43,7 +49,7 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
     const since = done.filter(([number]) => number > (then ?? count));
     count = Math.max(count, then ?? 0);
     hold(since.reduce((desk, [, change]) => change(desk), read()));
-    history = remembered(opened ? [] : history, read());
+    keep(opened ? [] : history);
     tell("select");
     tell("input");
   };
@@ -72,17 +78,31 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
     settle((desk) => ({ ...desk, tracks: [...desk.tracks, { motion, ...blank }], selected: desk.tracks.length }));
     return true;
   };
-  // Whether there was a change to take back; tracks whose motion was deleted are none.
+  // Whether there was a change to take back, or to bring back; tracks whose motion was deleted are none.
+  const here = (desk) => ({ ...desk, tracks: desk.tracks.filter(({ motion }) => motion in titles()) });
   const undo = () => {
-    const here = (desk) => ({ ...desk, tracks: desk.tracks.filter(({ motion }) => motion in titles()) });
-    const past = [...history, read()].map(here).reduce(remembered, []);
+    keep(history);
+    const past = history.map(here).reduce((desks, desk) => remembered(desks, desk), []);
     if (past.length < 2) return false;
+    const [before, undone] = past.slice(-2);
+    const next = [...future, undone];
     history = past.slice(0, -1);
-    settle(() => history[history.length - 1]);
+    settle(() => before);
+    future = next;
     return true;
   };
+  const redo = () => {
+    while (future.length) {
+      const [next, left] = [here(future[future.length - 1]), future.slice(0, -1)];
+      const differs = matters(next) !== matters(read());
+      if (differs) settle(() => next);
+      future = left;
+      if (differs) return true;
+    }
+    return false;
+  };
   return {
-    receive, change, select, remove, add, undo, release,
+    receive, change, select, remove, add, undo, redo, release,
     turn: (key, value, ...range) => {
       if (read().tracks.length && value != null) change(read().selected, { [key]: clamp(value, ...range) });
     },

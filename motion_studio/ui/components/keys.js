@@ -14,15 +14,17 @@ document.addEventListener("keydown", (event) => {
   if (typed && event.key === "Enter") event.target.blur();
 });
 
-// Ctrl+Z or Cmd+Z takes back a change on the Mix tab, but in a text field what was typed.
+// On the Mix tab Ctrl+Z (or Cmd+Z) takes back a change, Ctrl+Shift+Z or Ctrl+Y brings it back; in a text field, what was
+// typed.
 const typing = (node) => !node.readOnly &&
   node.matches("textarea, [contenteditable=true], input:not([type=range], [type=checkbox], [type=radio], [type=file])");
 document.addEventListener("keydown", (event) => {
-  const asked = event.key?.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+  const key = (event.ctrlKey || event.metaKey) && !event.altKey ? event.key?.toLowerCase() : "";
+  const asked = { z: event.shiftKey ? words.redo : words.undo, y: words.redo }[key];
   if (!asked || typing(document.activeElement)) return;
   const buttons = [...document.querySelectorAll("#mix-bar button")];
-  const undo = buttons.find((button) => button.textContent.trim() === words.undo && button.offsetParent !== null);
-  if (!undo) return;
+  const pressed = buttons.find((button) => button.textContent.trim() === asked && button.offsetParent !== null);
+  if (!pressed) return;
   event.preventDefault();
-  undo.click();
+  pressed.click();
 });
