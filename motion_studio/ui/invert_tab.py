@@ -127,7 +127,8 @@ class InvertTab:
             [self.measured, *self.settings.values()],
             **work.LATEST,
         )
-        inputs = [self.path, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]
+        chosen = [self.path, self.file, self.clips]
+        inputs = [*chosen, self.trim, self.prompt, self.preset, self.fit, *self.settings.values()]
         started = [*self.watch.outputs, self.player, self.curve, self.learn, self.keep, self.play, self.back]
         self.learn.click(friendly(self._learn), inputs, started, show_progress="hidden")
         self.keep.click(
@@ -192,10 +193,21 @@ class InvertTab:
         return fit(clip, *size, fps=self.spec.fps, how=how)
 
     def _learn(
-        self, path: str, trim: dict[str, float] | None, prompt: str, name: str, how: str, *values: Any
+        self,
+        path: str,
+        theirs: str | None,
+        ours: str,
+        trim: dict[str, float] | None,
+        prompt: str,
+        name: str,
+        how: str,
+        *values: Any,
     ) -> tuple[Any, ...]:
-        if not path:
+        chosen = theirs or (str(shelf.clip_path(ours)) if ours else "")
+        if not chosen:
             raise InputError(WORDS["need_clip"])
+        if chosen != path:  # or the clip of before would be learnt
+            raise InputError(WORDS["still_read"])
         given = dict(zip(self.settings, values, strict=True))
         given |= {key: int(given[key] or 0) for key in WHOLE}
         settings = InversionSettings.from_json({**preset(name).to_json(), **given})

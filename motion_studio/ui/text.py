@@ -107,6 +107,7 @@ INVERT = {
     "saved": "“{title}” is in your library.",
     "discarded": "Bring it back",
     "need_clip": "Please choose a clip first.",
+    "still_read": "The clip is still being read: please try again in a moment.",
     "need_motion": "There is no motion to save yet.",
     "need_name": "Please give the motion a name.",
 }

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from motion_studio.studio.motion_file import write_motion
-from motion_studio.ui import invert_tab
+from motion_studio.ui import invert_tab, shelf
 from tests.ui.acts import PATIENCE, last, learn_long, tab
 
 pytestmark = pytest.mark.browser
@@ -171,6 +171,8 @@ def test_of_two_clips_clicked_in_haste_the_second_is_learnt(opened, studio, monk
     tab(page, "Invert")
     for name in ("free", "straight"):
         page.locator(f"#invert-clips [data-name={name}]").click()
+    page.locator("#invert-learn").click()
+    expect(page.get_by_text("The clip is still being read")).to_be_visible()
     for _ in range(100):
         page.wait_for_timeout(100)
         if len(picked) > 1:
@@ -183,7 +185,7 @@ def test_of_two_clips_clicked_in_haste_the_second_is_learnt(opened, studio, monk
     job.cancel()
 
 
-def test_a_broken_clip_leaves_no_other_in_its_place(opened, tmp_path):
+def test_a_broken_clip_leaves_no_other_in_its_place(opened, studio, tmp_path):
     page = opened()
     tab(page, "Invert")
     page.locator("#invert-clips [data-name=free]").click()
@@ -194,6 +196,13 @@ def test_a_broken_clip_leaves_no_other_in_its_place(opened, tmp_path):
     expect(page.get_by_text("cannot be read as a video")).to_be_visible(timeout=PATIENCE)
     page.locator("#invert-learn").click()
     expect(page.get_by_text("Please choose a clip first.")).to_be_visible()
+    page.locator("#invert-file input[type=file]").set_input_files(shelf.clip_path("straight"))
+    expect(page.locator("#invert-trim .strip")).to_be_visible()
+    learn_long(page)
+    expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
+    job = last(studio, "invert")
+    assert job.title == "Straight"
+    job.cancel()
 
 
 @pytest.mark.parametrize("name", ["Invert", "Generate", "Mix"])
