@@ -174,7 +174,8 @@ class MixTab:
             }
             if desk["tracks"] and desk["frames"] == self.spec.frames:
                 mix_desk.to_mix(desk)  # raises for what a desk cannot be
-                return *self.shelves({**desk, "opened": True}), prompt, seed
+                # Nothing that was done on this page since it began to open is in it yet.
+                return *self.shelves({**desk, "opened": True, "done": 0}), prompt, seed
         # The desk stays as it is: a first track may be laid by now.
         shelves = gr.HTML(cards=self._cards()), gr.HTML(titles=shelf.titles(self.library))
         return *shelves, prompt, seed

@@ -162,11 +162,14 @@ def test_undo_forgets_what_was_deleted_since(play):
 
 
 def test_undoing_begins_with_what_was_left(play):
-    left = "desk.add('circle'); answer({ ...value, done: 57, opened: true });"
-    assert play(left + "return [desk.undo(), value.tracks.length, value.done, 'opened' in value]") == [
+    """A track that was laid while the page opened lies on it."""
+    left = "answer({ ...value, tracks: [{ motion: 'wave' }], done: 0, opened: true });"
+    laid = "return [desk.undo(), value.tracks.map(({ motion }) => motion), desk.undo(), 'opened' in value];"
+    assert play(left + laid) == [False, ["wave"], False, False]
+    assert play("desk.add('circle');" + left + "desk.undo(); desk.redo();" + laid) == [
+        True,
+        ["wave"],
         False,
-        1,
-        57,
         False,
     ]
 

@@ -45,11 +45,11 @@ window.motionStudio.openDesk = ({ read, write, titles, tell, blank, most }) => {
   };
   const receive = () => {
     if (written(read()) === seen) return;
-    const { opened, done: then } = read();
+    const { opened, done: then, ...left } = read();
     const since = done.filter(([number]) => number > (then ?? count));
     count = Math.max(count, then ?? 0);
     hold(since.reduce((desk, [, change]) => change(desk), read()));
-    keep(opened ? [] : history);
+    keep(opened ? [left] : history);
     tell("select");
     tell("input");
   };
