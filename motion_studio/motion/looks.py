@@ -96,12 +96,8 @@ class Recast:
     """
 
     def __init__(self, frames: Tensor, cover: Tensor, camera: Tensor) -> None:
-        if (
-            frames.ndim != 4
-            or cover.ndim != 3
-            or camera.shape != (len(frames), 4)
-            or len(cover) != len(frames)
-        ):
+        fit = camera.shape == (len(frames), 4) and len(cover) == len(frames)
+        if frames.ndim != 4 or cover.ndim != 3 or not fit:
             shapes = ", ".join(str(tuple(part.shape)) for part in (frames, cover, camera))
             raise InputError(f"The shapes are {shapes}; (F, 3, H, W), (F, h, w) and (F, 4) are allowed.")
         cover = interpolate(cover[:, None].to(frames), frames.shape[2:], mode="bilinear")

@@ -53,12 +53,6 @@ def add(desk: Desk, motion: str) -> Desk:
     return {**desk, "tracks": [*tracks, {"motion": motion, **PLACE, **KNOBS}], "selected": len(tracks)}
 
 
-def chosen(desk: Desk) -> dict[str, Any] | None:
-    """The chosen track, or None without tracks."""
-    tracks = desk["tracks"]
-    return tracks[min(desk["selected"], len(tracks) - 1)] if tracks else None
-
-
 def turned(desk: Desk, index: int, **values: Any) -> Desk:
     """The desk with some values of one track set."""
     tracks = [{**track, **values} if n == index else track for n, track in enumerate(desk["tracks"])]

@@ -20,6 +20,16 @@ def lay(page: Page, *motions: str) -> None:
         expect(page.locator("#mix-timeline .row.selected")).to_contain_text(name.capitalize())
 
 
+def drag_way(page: Page, across: int) -> None:
+    """Drag the chosen track's way on the stage by so many pixels."""
+    page.locator("#mix-stage").scroll_into_view_if_needed()
+    start = page.locator("#mix-stage .track.selected .first").bounding_box()
+    page.mouse.move(start["x"] + 3, start["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 3 + across, start["y"] + 3, steps=3)
+    page.mouse.up()
+
+
 def last(studio, kind: str) -> Job:
     return next(job for job in studio.jobs.list() if job.kind == kind)
 

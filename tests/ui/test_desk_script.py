@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from motion_studio.ui import components, mix_desk
-from tests.ui.acts import lay, tab
+from tests.ui.acts import drag_way, lay, tab
 
 pytestmark = pytest.mark.browser
 
@@ -40,7 +41,7 @@ def play(browser: Browser) -> Iterator[Callable[[str], Any]]:
     }
     holder = HOLDER
     for name, value in values.items():
-        holder = holder.replace(name, components.json.dumps(value))
+        holder = holder.replace(name, json.dumps(value))
     yield lambda script: page.evaluate(f"() => {{ {holder} {script} }}")
     page.close()
 
@@ -179,25 +180,21 @@ def test_a_slow_answer_loses_no_knob(opened, studio, monkeypatch):
     tab(page, "Mix")
     lay(page, "circle", "zigzag")
     expect(page.locator("#mix-stage .track")).to_have_count(2)
-    turned = mix_desk.turned
+    turned, go = mix_desk.turned, threading.Event()
 
     def late(*args: Any, **values: Any) -> mix_desk.Desk:
-        time.sleep(1.5)
+        assert go.wait(60)
         return turned(*args, **values)
 
     monkeypatch.setattr(mix_desk, "turned", late)
-    page.locator("#mix-stage").scroll_into_view_if_needed()
-    start = page.locator("#mix-stage .track.selected .first").bounding_box()
-    page.mouse.move(start["x"] + 3, start["y"] + 3)
-    page.mouse.down()
-    page.mouse.move(start["x"] + 43, start["y"] + 3, steps=3)
-    page.mouse.up()
+    drag_way(page, across=40)
     page.locator("#mix-turn svg").focus()
     page.keyboard.press("PageUp")
     weight = page.get_by_label("Weight: Circle")
     weight.fill("0.5")
     across = page.locator("#mix-knobs").get_by_label("number input for Across")
     expect(across).to_have_value("0")  # the answer is to come still
+    go.set()
     expect(across).not_to_have_value("0")
     expect(page.locator("#mix-turn output")).to_have_text("90°")
     expect(weight).to_have_value("0.5")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from motion_studio.studio.jobs import Job
-from tests.ui.acts import PATIENCE, last, lay, settled, tab
+from tests.ui.acts import PATIENCE, drag_way, last, lay, settled, tab
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -29,12 +29,7 @@ def test_motions_are_mixed_bent_undone_and_saved(opened, studio):
     page.get_by_role("button", name="Undo").click()
     expect(way).to_have_attribute("d", before)
     expect(page.locator("#mix-turn output")).to_have_text("0°")
-    page.locator("#mix-stage").scroll_into_view_if_needed()
-    start = page.locator("#mix-stage .track.selected .first").bounding_box()
-    page.mouse.move(start["x"] + 3, start["y"] + 3)
-    page.mouse.down()
-    page.mouse.move(start["x"] + 43, start["y"] + 3, steps=3)
-    page.mouse.up()
+    drag_way(page, across=40)
     expect(way).not_to_have_attribute("d", before)
     expect(page.locator("#mix-knobs").get_by_label("number input for Down")).to_have_value("0")
     expect(page.locator("#mix-knobs").get_by_label("number input for Across")).not_to_have_value("0")

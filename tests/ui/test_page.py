@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import pytest
 from playwright.sync_api import expect
@@ -159,10 +159,10 @@ def test_a_motion_comes_in_as_a_file_goes_and_comes_back(opened, studio, tmp_pat
 
 
 def test_of_two_clips_clicked_in_haste_the_second_is_learnt(opened, studio, monkeypatch):
-    read, picked = invert_tab.read_clip, []
+    read, picked, go = invert_tab.read_clip, [], threading.Event()
 
     def late(path, *args):
-        time.sleep(0.7)
+        assert go.wait(60)
         picked.append(path)
         return read(path, *args)
 
@@ -173,11 +173,12 @@ def test_of_two_clips_clicked_in_haste_the_second_is_learnt(opened, studio, monk
         page.locator(f"#invert-clips [data-name={name}]").click()
     page.locator("#invert-learn").click()
     expect(page.get_by_text("The clip is still being read")).to_be_visible()
+    go.set()
     for _ in range(100):
         page.wait_for_timeout(100)
         if len(picked) > 1:
             break
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(2000)  # until the page has the answer
     learn_long(page)
     expect(page.get_by_text("Learning the motion")).to_be_visible(timeout=PATIENCE)
     job = last(studio, "invert")
