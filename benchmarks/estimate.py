@@ -41,6 +41,14 @@ VIEWS = {"alias", "as_strided", "detach", "expand", "permute", "reshape", "selec
 VIEWS |= {"squeeze", "t", "transpose", "unbind", "unsqueeze", "view", "_unsafe_view"}
 NO_KERNEL = VIEWS | {"device", "empty", "layout"}
 """What neither reads nor writes numbers."""
+aten = torch.ops.aten
+# torch knows how to count the attention of a GPU alone; that of a processor takes the same arguments.
+COUNTS = flop_registry | {
+    aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[aten._scaled_dot_product_flash_attention],
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
+        aten._scaled_dot_product_flash_attention_backward
+    ],
+}
 
 
 class Counter(TorchDispatchMode):
@@ -55,7 +63,7 @@ class Counter(TorchDispatchMode):
         kernel = function._overloadpacket
         if kernel.__name__ in NO_KERNEL:
             return output
-        count = flop_registry.get(kernel)
+        count = COUNTS.get(kernel)
         operations = count(*args, **(kwargs or {}), out_val=output) if count else 0
         moved = sum(part.nbytes for part in tree_leaves((args, kwargs, output)) if isinstance(part, Tensor))
         self.operations, self.bytes = self.operations + operations, self.bytes + moved

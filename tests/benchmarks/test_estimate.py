@@ -46,3 +46,17 @@ def test_what_is_kept_is_what_a_real_step_keeps(name, monkeypatch):
     assert kept["all", "off"] == pytest.approx(real / estimate.GB, rel=0.02)
     assert all(row["carrying"] > 1 for row in makes) and len(makes) == 2
     assert estimate.tables(rows, makes).count(f"| {name} |") == 8
+
+
+def test_attention_counts_both_ways():
+    def operations(backward: bool) -> int:
+        parts = [torch.rand(2, 3, 16, 8, requires_grad=True) for _ in range(3)]
+        with estimate.Counter() as counter:
+            output = torch.nn.functional.scaled_dot_product_attention(*parts)
+            if backward:
+                output.sum().backward()
+        return counter.operations
+
+    product = 2 * 2 * 3 * 16 * 16 * 8
+    assert operations(backward=False) == 2 * product
+    assert operations(backward=True) == 7 * product  # the logits are made again
