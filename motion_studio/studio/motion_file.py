@@ -13,7 +13,7 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from motion_studio.motion.arithmetic import compact
 from motion_studio.motion.embedding import MAX_VOICES, Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
-MAX_BYTES = 1 << 20  # what a motion is written in, at most
-MAX_PARTS_BYTES = 4 << 20  # one whose frames hear different ones, each of which takes its own
+MAX_BYTES = 1 << 20  # what a motion is written in, at most, but for a base of so many sites
+ROOM_FOR = 8  # that this rank takes more in float16
+MAX_PARTS = 4  # so many times that for one whose frames hear different ones, each of which takes its own
 MAX_HEADER = 1 << 19
 MAX_READ_BYTES = 64 << 20  # a file from elsewhere may be larger than ours, but not absurdly so
 PARTS = {"space": ".v.space", "time": ".v.time", "qk": ".qk", "heard": ".heard"}
@@ -38,22 +39,24 @@ DTYPES = {torch.float32: "F32", torch.float16: "F16"}
 
 
 def write_motion(path: str | Path, motion: Motion, max_bytes: int | None = None) -> Motion:
-    """Write a motion atomically, in float32, or float16 above `max_bytes`; return it as stored.
+    """Write a motion atomically, in float32, or float16 where that is too large; return it as stored.
 
-    None allows a megabyte, and another for each motion that other frames hear beside it, 4 at most.
+    float32 takes a megabyte at most, and another for each motion that other frames hear beside it, 4 at most.
+    float16 takes `max_bytes`, None for as much, or for what rank 8 takes where a base has many sites.
     What float16 cannot hold either (pictures that differ at every frame, in many mixed tracks) is compacted
     to the largest rank that fits; the lineage of the motion returned says what energy that kept. Raises
     MotionFileError for another suffix, for values beyond float16, and when nothing fits.
     """
     path = Path(path)
+    parts = min(MAX_PARTS, max(len(site.voices) for site in motion.sites.values()))
+    whole = parts * MAX_BYTES
     if max_bytes is None:
-        most = max(len(site.voices) for site in motion.sites.values())
-        max_bytes = min(most * MAX_BYTES, MAX_PARTS_BYTES)
+        max_bytes = min(max(whole, parts * _room(motion)), MAX_READ_BYTES)
     if path.suffix != ".safetensors":
         raise MotionFileError(f"A motion file ends in .safetensors, {path.name!r} does not.")
     for stored, dtype in _ever_smaller(motion, max_bytes):
         data = _serialise(stored, dtype)
-        if len(data) <= max_bytes:
+        if len(data) <= (min(whole, max_bytes) if dtype == torch.float32 else max_bytes):
             break
     else:
         raise MotionFileError(
@@ -66,20 +69,32 @@ def write_motion(path: str | Path, motion: Motion, max_bytes: int | None = None)
 
 def _ever_smaller(motion: Motion, max_bytes: int) -> Iterator[tuple[Motion, torch.dtype]]:
     yield _rounded(motion, torch.float32), torch.float32
-    yield _rounded(motion, torch.float16), torch.float16
+    half = _rounded(motion, torch.float16)
+    yield half, torch.float16
+    voices = [voice for site in half.sites.values() for voice in site.voices]
+    numbers = sum(part.numel() for voice in voices for part in voice.tensors().values())
+    header = len(_serialise(half, torch.float16)) - 2 * numbers
     # Pictures that differ at every frame need a larger rank once they are the same at all.
-    rank = 4 * motion.rank
-    while rank:
-        if rank == 1 or _least_bytes(motion, rank) <= max_bytes:  # seconds each where pictures differ
+    for rank in range(4 * motion.rank, 0, -1):
+        # Compacting takes seconds where pictures differ.
+        if rank == 1 or header + _half_bytes(voices, rank) <= max_bytes:
             yield _rounded(compact(motion, rank)[0], torch.float16), torch.float16
-        rank //= 2
 
 
-def _least_bytes(motion: Motion, rank: int) -> int:
-    """What the values take in float16 at a rank, of which a site has no more than places or features."""
-    voices = [voice for site in motion.sites.values() for voice in site.voices if voice.rank]
-    sizes = [(voice.space.shape[1], voice.time[0].numel()) for voice in voices]
-    return sum(2 * min(rank, *size) * sum(size) for size in sizes)
+def _half_bytes(voices: Iterable[SiteEmbedding], rank: int) -> int:
+    """What they take in float16 at a rank, of which each has no more than places or features."""
+    total = 0
+    for voice in voices:
+        total += 2 * (voice.qk.numel() + (0 if voice.heard is None else voice.heard.numel()))
+        if voice.rank:
+            sizes = voice.space.shape[1], voice.time[0].numel()
+            total += 2 * min(rank, *sizes) * sum(sizes)
+    return total
+
+
+def _room(motion: Motion) -> int:
+    """What a motion of rank `ROOM_FOR` at those sites takes in float16."""
+    return MAX_HEADER + _half_bytes((replace(site, others=()) for site in motion.sites.values()), ROOM_FOR)
 
 
 def _rounded(motion: Motion, dtype: torch.dtype) -> Motion:

@@ -9,7 +9,11 @@ import torch
 from diffusers import UNet3DConditionModel, UNetMotionModel
 
 from motion_studio.backbones.registry import BASES
-from motion_studio.backbones.sites import find_sites
+from motion_studio.backbones.sites import find_sites, late_sites
+from motion_studio.motion.arithmetic import blend
+from motion_studio.motion.embedding import Motion, SiteEmbedding
+from motion_studio.settings import preset, preset_names
+from motion_studio.studio.motion_file import read_motion, write_motion
 
 WIDTHS = (320, 640, 1280, 1280)
 
@@ -88,3 +92,44 @@ def test_the_table_of_sites(name, build, table, total):
     assert levels == {(level, *rest): count for level, (count, *rest) in table.items()}
     assert len(sites) == total
     assert all(part.device.type == "meta" for part in unet.parameters())
+
+
+# Sites by (channels, places); a transformer's are all alike.
+WHOLE = {
+    "animatediff": ANIMATEDIFF,
+    "animatelcm": ANIMATELCM,
+    "zeroscope": unet3d_table(40, 72),
+    "modelscope": unet3d_table(32, 32),
+    "videocrafter2": unet3d_table(40, 64),
+    "latte": {"temporal_transformer_blocks": (28, 1152, 32 * 32)},
+    "wan": {"blocks": (30, 1536, 30 * 52)},
+}
+
+
+@pytest.mark.parametrize("name", list(WHOLE))
+def test_a_motion_of_full_size_is_kept_as_it_was_learnt(name, tmp_path):
+    rows = {
+        f"{level}.{number}": (channels, places)
+        for level, (count, channels, places) in WHOLE[name].items()
+        for number in range(count)
+    }
+    frames, path = 21 if name == "wan" else BASES[name].frames, tmp_path / "a.safetensors"
+    for settings in map(preset, preset_names()):
+        chosen = late_sites(rows) if settings.sites == "late" else list(rows)
+        motion = full_size(rows, chosen, frames, settings.rank)
+        assert write_motion(path, motion).rank == settings.rank
+        back = read_motion(path)
+        assert list(back.sites) == sorted(chosen)
+        assert path.stat().st_size < 6 << 20
+        mixed = blend([(motion, 1.0), (back, -0.5)])
+        assert write_motion(path, mixed).rank == 2 * settings.rank
+
+
+def full_size(rows: dict[str, tuple[int, int]], chosen: list[str], frames: int, rank: int) -> Motion:
+    generator, sites = torch.Generator().manual_seed(0), {}
+    for name in chosen:
+        channels, places = rows[name]
+        shapes = (frames, channels), (1, places, rank), (rank, frames, channels)
+        parts = (torch.randn(*shape, generator=generator) for shape in shapes)
+        sites[name] = SiteEmbedding(*parts, (1, places))
+    return Motion(sites)

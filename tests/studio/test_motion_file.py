@@ -15,8 +15,9 @@ from motion_studio.motion.embedding import Motion, SiteEmbedding
 from motion_studio.motion.operations_place import Along
 from motion_studio.motion.operations_time import Fade
 from motion_studio.studio.motion_file import (
+    MAX_BYTES,
     MAX_HEADER,
-    MAX_PARTS_BYTES,
+    MAX_PARTS,
     PICKLES,
     read_info,
     read_motion,
@@ -81,7 +82,7 @@ def test_many_parts_have_room(tmp_path):
     motion, path = blend([(part, 1.0) for part in parts]), tmp_path / "a.safetensors"
     written = write_motion(path, motion)
     assert len(read_motion(path).sites["a"].voices) == 12 and written.rank == 3
-    assert 1 << 20 < path.stat().st_size <= MAX_PARTS_BYTES
+    assert MAX_BYTES < path.stat().st_size <= MAX_PARTS * MAX_BYTES
     with pytest.raises(MotionFileError, match="0 to 1"):
         write_motion(path, Motion({"a": replace(motion.sites["a"], heard=torch.full((frames,), 2.0))}))
     with pytest.raises(MotionFileError, match="without @"):
@@ -128,6 +129,20 @@ def test_large_motion_is_halved(tmp_path, make_motion):
     assert torch.equal(full.sites["up.attn1"].qk, motion.sites["up.attn1"].qk)
     assert torch.equal(half.sites["up.attn1"].qk, motion.sites["up.attn1"].qk.half().float())
     assert read_motion(tmp_path / "b.safetensors").hash() == half.hash()
+
+
+def test_as_large_a_rank_as_fits(tmp_path):
+    generator, path = torch.Generator().manual_seed(0), tmp_path / "a.safetensors"
+    shapes = (N, 64), (1, 24, 16), (16, N, 64)
+    motion = Motion({"a": SiteEmbedding(*(torch.randn(*s, generator=generator) for s in shapes), (4, 6))})
+    ranks = []
+    for most in range(2_000, 16_000, 200):
+        try:
+            ranks.append(write_motion(path, motion, max_bytes=most).rank)
+        except MotionFileError:
+            continue
+        assert most - 2 * (24 + N * 64) - 200 < path.stat().st_size <= most or ranks[-1] == 16
+    assert set(ranks) == set(range(1, 17)) and ranks == sorted(ranks)
 
 
 def test_larger_still_is_compacted_and_says_so(tmp_path, make_motion):
