@@ -38,6 +38,15 @@ def folder(repo: str, revision: str | None, parts: dict[str, str]) -> Path | Non
     return index.parent if whole else None
 
 
+def parts_missing(repo: str, parts: dict[str, str]) -> list[str]:
+    """The used parts that a local pipeline's index names and that its folder has not; none of the Hub's."""
+    if not Path(repo, INDEX).is_file():
+        return []
+    named = json.loads(Path(repo, INDEX).read_text(encoding="utf-8"))
+    wanted = [part for part in sorted(USED - parts.keys()) if (named.get(part) or [None])[0]]
+    return [part for part in wanted if not Path(repo, part).is_dir()]
+
+
 def on_disk(repo: str, revision: str | None, parts: dict[str, str]) -> bool:
     """Whether all of a pipeline's files are here, as `folder` finds them."""
     return folder(repo, revision, parts) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from motion_studio.errors import InputError
 from motion_studio.motion.noise import Diffusion, Flow, NoiseProcess
 
 
@@ -15,4 +16,6 @@ def process_of(scheduler: Any) -> NoiseProcess:
     if kind == "flow_prediction":
         shift = config.get("flow_shift", config.get("shift", 1.0))
         return NoiseProcess(Flow(shift, config["num_train_timesteps"]), kind)
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise InputError(f"{type(scheduler).__name__} is no scheduler of a model that is supported here")
     return NoiseProcess(Diffusion(scheduler.alphas_cumprod.float()), kind)

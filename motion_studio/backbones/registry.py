@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motion_studio.backbones.hub import HUB_ID, INDEX, fetched_json, folder, repo_and_file, why_not
+from motion_studio.backbones.hub import (
+    HUB_ID,
+    INDEX,
+    fetched_json,
+    folder,
+    parts_missing,
+    repo_and_file,
+    why_not,
+)
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.settings import GenerationSettings
 
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 ZEROSCOPE = "cerspense/zeroscope_v2_576w"
+SIZED = re.compile(r"(?P<base>.+)@(?P<width>\d{1,5})x(?P<height>\d{1,5})(?:x(?P<frames>\d{1,4}))?")
+SIDES, STEP = range(32, 4097), 16
+"""What a side of the picture can be, in pixels: the least of sides that all networks can halve as they do."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,8 @@ class BaseSpec:
     """The Hub's revision of `repo`; None is main."""
     parts: dict[str, str] = field(default_factory=dict)
     """Parts of the pipeline that come from elsewhere: a repository, or one file of it."""
+    resized: str = ""
+    """What was asked for behind the name, `@WIDTHxHEIGHT` or with `xFRAMES`; empty at its own size."""
 
     def generation(self, prompt: str, objects: int = 1, **changes: Any) -> GenerationSettings:
         """Return the settings that suit this base and so many objects with words, but for `changes`."""
@@ -229,11 +243,14 @@ FAMILIES: dict[str, str] = {
 def find(name: str) -> BaseSpec:
     """The base of that name, or what is to be known of a diffusers pipeline, by its folder or Hub id.
 
-    Raises SettingsError for an unknown name, a folder that is no pipeline and one of an unsupported class,
-    InputError for a pipeline that cannot be had.
+    A name may end in `@WIDTHxHEIGHT` or `@WIDTHxHEIGHTxFRAMES`: the base at another size than its own. Raises
+    SettingsError for an unknown name, a folder that is no pipeline, one of an unsupported class and a size
+    that cannot be, InputError for a pipeline that cannot be had.
     """
     if name in BASES:
         return BASES[name]
+    if (asked := SIZED.fullmatch(name)) and not Path(name).expanduser().is_dir():
+        return _resized(find(asked["base"]), asked)
     for spec in BASES.values():
         if name == spec.repo and not spec.parts:
             return spec
@@ -243,7 +260,7 @@ def find(name: str) -> BaseSpec:
     if not folder.is_dir() and not HUB_ID.fullmatch(name):
         raise SettingsError(
             f"unknown base model {name!r}; known are {', '.join(BASES)}, a diffusers pipeline's folder, "
-            "or its id on the Hub (owner/name)"
+            "or its id on the Hub (owner/name), each at its own size or @WIDTHxHEIGHT"
         )
     repo = str(folder.resolve()) if folder.is_dir() else name
     try:
@@ -262,6 +279,9 @@ def load(name: str, device: str = "cpu") -> Backbone:
         # What is on this disk is loaded as a folder: diffusers would ask the Hub for the parts not used here.
         here = folder(spec.repo, spec.revision, spec.parts)
         source = spec if here is None else replace(spec, repo=str(here), revision=None)
+        # Without the files of a tokenizer, transformers makes one that knows no word.
+        if here is None and (lacking := parts_missing(spec.repo, spec.parts)):
+            raise InputError(f"{name} has no {' and no '.join(lacking)} in its folder, which its index names")
         return import_module(f"motion_studio.backbones.{spec.module}").load(source, device)
     except OSError as error:
         sources = [
@@ -269,6 +289,26 @@ def load(name: str, device: str = "cpu") -> Backbone:
             *((repo_and_file(part)[0], None) for part in spec.parts.values()),
         ]
         raise InputError(why_not(name, sources, error)) from error
+    except (ValueError, RuntimeError, ImportError, AttributeError, LookupError, TypeError) as error:
+        # Whatever is wrong with a folder that someone made: weights of other shapes than its config says, a
+        # tokenizer that is not there, a part of a library that is not installed.
+        why = (str(error).strip().splitlines() or [""])[0]
+        if "memory" in why.lower():
+            raise  # which is no fault of the folder's, and has words of its own
+        raise InputError(f"{name} cannot be loaded: {type(error).__name__}: {why[:300]}") from error
+
+
+def _resized(spec: BaseSpec, asked: re.Match[str]) -> BaseSpec:
+    width, height, frames = (int(asked[part] or 0) for part in ("width", "height", "frames"))
+    if not all(side in SIDES and side % STEP == 0 for side in (width, height)):
+        raise SettingsError(f"{asked[0]}: sides of {SIDES[0]} to {SIDES[-1]} that {STEP} divides are allowed")
+    if asked["frames"] and not 2 <= frames <= spec.max_frames:
+        raise SettingsError(f"{asked[0]}: {spec.name} has 2 to {spec.max_frames} frames")
+    resized = asked[0].removeprefix(asked["base"])
+    head, colon, rest = spec.title.partition(":")
+    title = f"{head}, {resized[1:].replace('x', ' × ')}{colon}{rest}"
+    size = {"width": width, "height": height, "frames": frames or spec.frames}
+    return replace(spec, title=title, resized=resized, **size)
 
 
 def _brought(name: str, repo: str) -> BaseSpec:
@@ -281,9 +321,14 @@ def _brought(name: str, repo: str) -> BaseSpec:
     if (index.get("transformer_2") or [None])[0] or index.get("expand_timesteps"):
         raise SettingsError(f"{name} is a Wan 2.2; pipelines of Wan 2.1 are supported")
     denoiser = fetched_json(repo, f"{'transformer' if 'transformer' in index else 'unet'}/config.json")
+    if "unet" in index and (taken := denoiser.get("in_channels", 4)) != 4:
+        raise SettingsError(f"{name} takes {taken} channels, as models that paint in do; 4 are supported")
     blocks = fetched_json(repo, "vae/config.json").get("block_out_channels")
     height, width = like.height, like.width
-    if (sample := denoiser.get("sample_size")) and blocks:
+    sample = denoiser.get("sample_size")
+    if like.module == "unet3d" and sample == 32:
+        sample = None  # ModelScope's, which all that was made of it says, whatever size it was taught at
+    if sample and blocks:
         sides = sample if isinstance(sample, list) else (sample, sample)
         height, width = (side * 2 ** (len(blocks) - 1) for side in sides)
     most = denoiser.get("motion_max_seq_length") or denoiser.get("video_length") or like.max_frames

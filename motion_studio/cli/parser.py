@@ -78,7 +78,8 @@ def _add_base(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base",
         default=DEFAULT_BASE,
-        help="base model: a name that `bases` lists, a diffusers folder or a Hub id (%(default)s)",
+        help="base model: a name that `bases` lists, a diffusers folder or a Hub id; NAME@WIDTHxHEIGHT or "
+        "NAME@WIDTHxHEIGHTxFRAMES at another size than its own (%(default)s)",
     )
     parser.add_argument("--device", help="cpu, cuda or mps (the best there is)")
 

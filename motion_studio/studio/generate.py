@@ -152,7 +152,7 @@ def recipe(backbone: Backbone, settings: GenerationSettings, motion: Motion | No
     """All that makes the clip again, as JSON: base and weights, settings, the motion and its lineage."""
     made_of: dict[str, Any] = {
         "motion_studio": __version__,
-        "base": backbone.name,
+        "base": backbone.name + backbone.spec.resized,
         "base_hash": backbone.weights_hash,
         "settings": settings.to_json(),
     }

@@ -261,7 +261,7 @@ class GenerateTab:
             gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
         else:
             gr.Info(WORDS["restored"])
-        if recipe.base != self.spec.name:
+        if recipe.base != self.spec.name + self.spec.resized:
             gr.Warning(WORDS["other_base"].format(base=work.one_line(recipe.base), own=self.spec.name))
         names = {name: entry.name for name, entry in found.items() if entry is not None}
         made = pictures.view(read_clip(path))

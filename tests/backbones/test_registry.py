@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,14 @@ from diffusers import (
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from peft import LoraConfig, get_peft_model_state_dict
-from tiny import tiny_pipeline, tiny_scheduler, tiny_text, tiny_unet3d, tiny_unet3d_pipeline
+from tiny import (
+    random_motion,
+    tiny_pipeline,
+    tiny_scheduler,
+    tiny_text,
+    tiny_unet3d,
+    tiny_unet3d_pipeline,
+)
 
 from motion_studio.backbones import registry
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
@@ -238,6 +246,59 @@ def test_a_shard_that_is_missing_is_seen(tmp_path):
     index = tmp_path / "unet" / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"conv_in.weight": "part-2-of-2.safetensors"}}))
     assert not on_disk(str(tmp_path), None, {})
+
+
+def test_another_size_than_its_own(tmp_path):
+    tiny_unet3d_pipeline().save_pretrained(tmp_path)
+    wide, longer = find(f"{tmp_path}@64x48"), find(f"{tmp_path}@32x64x6")
+    assert (wide.width, wide.height, wide.frames) == (64, 48, BASES["zeroscope"].frames)
+    assert (longer.width, longer.height, longer.frames) == (32, 64, 6)
+    assert wide.name == tmp_path.name and wide.resized == "@64x48" and wide.title.endswith("64 × 48")
+    loaded, own = load(f"{tmp_path}@64x48"), load(str(tmp_path))
+    assert loaded.latent_size == (12, 16) and loaded.weights_hash == own.weights_hash
+    loaded.check(random_motion(own, 0))  # it plays at every size
+    small = find("animatediff@256x384")
+    assert (small.width, small.height, small.frames, small.name) == (256, 384, 16, "animatediff")
+    for wrong in ("toybox@100x96", "toybox@16x64", "toybox@64x9999", "toybox@64x64x1", "toybox@64x64x65"):
+        assert "\n" not in refused(wrong) and "@" in refused(wrong)
+    assert "@WIDTHxHEIGHT" in refused("toybox@64")
+
+
+def test_a_size_that_says_nothing_is_passed_over(tmp_path):
+    """ModelScope's 32, in whatever was made of it."""
+    tiny_unet3d_pipeline().save_pretrained(tmp_path)
+    config = tmp_path / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"sample_size": 32}))
+    spec = find(str(tmp_path))
+    assert (spec.width, spec.height) == (BASES["zeroscope"].width, BASES["zeroscope"].height)
+
+
+def changed(file: Path, **values: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+FAULTS = {
+    "other weights than its config says": lambda folder: changed(
+        folder / "unet" / "config.json", block_out_channels=[16, 16]
+    ),
+    "no tokenizer": lambda folder: shutil.rmtree(folder / "tokenizer"),
+    "a part of a library of its own": lambda folder: changed(
+        folder / "model_index.json", vae=["their_library", "Autoencoder"]
+    ),
+    "takes 9 channels": lambda folder: changed(folder / "unet" / "config.json", in_channels=9),
+    "no schedule": lambda folder: changed(
+        folder / "model_index.json", scheduler=["diffusers", "EDMEulerScheduler"]
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_folder_with_a_fault_is_refused_in_one_line(tmp_path, fault):
+    tiny_unet3d_pipeline().save_pretrained(tmp_path)
+    FAULTS[fault](tmp_path)
+    with pytest.raises(InputError) as caught:
+        _ = load(str(tmp_path)).process
+    assert "\n" not in str(caught.value) and len(str(caught.value)) > 30
 
 
 def refused(name: str) -> str:
