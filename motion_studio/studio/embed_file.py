@@ -20,6 +20,8 @@ from motion_studio.motion.factors import compacted
 
 MAX_BYTES = 4 << 30
 MAX_ENTRIES = 2000
+LARGEST = 1e4
+"""Far above what was ever learnt, and within what a file holds in half precision."""
 KEY = re.compile(
     r"(?:.*?\.)?(?P<block>(?:(?:down|up)_blocks\.\d+\.temp_attentions\.\d+|mid_block\.temp_attentions\.\d+"
     r"|transformer_in)\.transformer_blocks\.\d+)\.(?P<part>pos_embed|attn[12]\.vSpatial)"
@@ -98,11 +100,25 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     good = (
         isinstance(found, dict)
         and found
-        and all(isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in found.items())
+        and all(isinstance(key, str) and _plain(tensor) for key, tensor in found.items())
     )
     if not good:
-        raise MotionFileError(f"{path.name} is no motion_embed.pt: a dict of tensors by name is needed.")
+        raise MotionFileError(
+            f"{path.name} is no motion_embed.pt: a dict of plain tensors by name is needed."
+        )
     return {key: tensor.detach() for key, tensor in found.items()}
+
+
+def _plain(tensor: object) -> bool:
+    """Whether it is a tensor all of whose numbers are in the file: not sparse, quantized, or one repeated."""
+    return (
+        isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and not tensor.is_nested
+        and not tensor.is_quantized
+        and tensor.device.type == "cpu"
+        and tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
+    )
 
 
 def _learnt(tensor: Tensor | None, name: str, frames: int, places: int | None = None) -> Tensor:
@@ -117,8 +133,8 @@ def _learnt(tensor: Tensor | None, name: str, frames: int, places: int | None = 
     if shape[1] < frames:
         raise MotionFileError(f"{name} has {shape[1]} frames, {frames} were asked for.")
     learnt = tensor[:, :frames].float()
-    if not learnt.isfinite().all():
-        raise MotionFileError(f"{name} holds values that are not finite numbers.")
+    if not (learnt.abs() <= LARGEST).all():  # not of NaN either
+        raise MotionFileError(f"{name} holds values that are no numbers up to {LARGEST:g}.")
     return learnt
 
 

@@ -256,6 +256,15 @@ def test_import_takes_the_authors_files_at_their_size(tmp_path, monkeypatch, run
     code, out, _ = run("import", "motion_embed.pt", "--rank", "1", "--out", "one.safetensors")
     assert code == 0 and "the rank kept" in out
 
+    kept = []
+    for rank in range(1, 4):  # a larger rank that is asked for never keeps less
+        kept.append(
+            run_json("import", "motion_embed.pt", "--rank", str(rank), "--out", "k.safetensors")["kept"]
+        )
+    assert kept == sorted(kept)
+    edited = run_json("edit", "m.safetensors", "--reverse", "--out", "back.safetensors")
+    assert read_motion("back.safetensors").rank == motion.rank, edited
+
     refused("zeroscope", "import", "motion_embed.pt", "--base", "toybox", "--out", "x.safetensors")
     refused("has 32 frames, 40", "import", "motion_embed.pt", "--frames", "40", "--out", "x.safetensors")
     refused("--rank 0", "import", "motion_embed.pt", "--rank", "0", "--out", "x.safetensors")

@@ -96,9 +96,9 @@ def _changed(part: str, change) -> dict:
 
 
 BAD = {
-    "a list": ([torch.zeros(2)], "a dict of tensors"),
-    "empty": ({}, "a dict of tensors"),
-    "numbers": ({"a": 1.0}, "a dict of tensors"),
+    "a list": ([torch.zeros(2)], "a dict of plain tensors"),
+    "empty": ({}, "a dict of plain tensors"),
+    "numbers": ({"a": 1.0}, "a dict of plain tensors"),
     "another model": ({"weight": torch.zeros(2, 2)}, "'weight', which no"),
     "a module": (torch.nn.Linear(2, 2), "could run code"),
     "no qk": (_without("pos_embed"), "pos_embed is missing"),
@@ -108,7 +108,14 @@ BAD = {
     "whole numbers": (_changed("pos_embed", lambda t: t.long()), "int64"),
     "other places": (_changed("vSpatial", lambda t: t[:5]), "has 5 places"),
     "other channels": (_changed("vSpatial", lambda t: t[..., :4]), "of 4 channels"),
-    "not finite": (_changed("attn1", lambda t: t * float("nan")), "not finite"),
+    "not a number": (_changed("attn1", lambda t: t * float("nan")), "no numbers up to"),
+    "absurdly large": (_changed("attn1", lambda t: t + 1e30), "no numbers up to"),
+    "sparse": (_changed("attn1", lambda t: t.detach().to_sparse()), "plain tensors"),
+    "without content": (_changed("attn1", lambda t: t.detach().to("meta")), "plain tensors"),
+    "one number, said to be many": (
+        _changed("attn1", lambda t: torch.zeros(1).expand(10**7, 32, 1280)),
+        "plain tensors",
+    ),
 }
 
 
