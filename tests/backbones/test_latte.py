@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+import sentencepiece
 import torch
 from diffusers import LatteTransformer3DModel
 from tiny import tiny_latte, tiny_latte_pipeline
@@ -93,6 +96,26 @@ def test_loading_from_a_folder(tmp_path, backbone):
     assert loaded.dtype == torch.float32 and loaded.weights_hash == backbone.weights_hash
     assert torch.allclose(output(loaded), output(backbone), atol=1e-5)
     assert not any(part.requires_grad for part in loaded.denoiser.parameters())
+
+
+def test_a_tokenizer_that_comes_as_a_sentencepiece_model_alone(tmp_path):
+    """As Latte-1's does: the listing of its repository has no tokenizer.json."""
+    tiny_latte_pipeline().save_pretrained(tmp_path)
+    folder, model = tmp_path / "tokenizer", io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join("abcdefghijklmnopqrstuvwxyz")]),
+        model_writer=model,
+        model_type="char",
+        vocab_size=30,
+        hard_vocab_limit=False,
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "minloglevel": 2},
+    )
+    (folder / "tokenizer.json").unlink()
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    loaded = load(str(tmp_path))
+    tokens = loaded.pipe.tokenizer("a red ball").input_ids
+    assert len(tokens) > 8 and tokens[-1] == 1 and 2 not in tokens  # no letter is unknown
+    assert not torch.equal(*loaded.encode_text(["a red ball", "a blue ball"]))
 
 
 def test_sites_at_full_size():
