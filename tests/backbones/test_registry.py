@@ -38,6 +38,7 @@ from motion_studio.backbones.unet3d import UNet3DBackbone
 from motion_studio.cli.main import main
 from motion_studio.errors import InputError, SettingsError
 from motion_studio.studio.denoise import denoise
+from motion_studio.video.files import read_clip, read_recipe
 
 
 @pytest.fixture
@@ -262,6 +263,19 @@ def test_another_size_than_its_own(tmp_path):
     for wrong in ("toybox@100x96", "toybox@16x64", "toybox@64x9999", "toybox@64x64x1", "toybox@64x64x65"):
         assert "\n" not in refused(wrong) and "@" in refused(wrong)
     assert "@WIDTHxHEIGHT" in refused("toybox@64")
+
+
+def test_a_size_goes_into_the_recipe(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--base", "toybox@64x48x8", "--prompt", "a red star", "--steps", "1"]
+    assert main(["generate", *asked, "--out", "v.mp4"]) == 0
+    clip = read_clip("v.mp4")
+    assert (clip.num_frames, clip.width / clip.height) == (8, 64 / 48)
+    assert read_recipe("v.mp4")["base"] == "toybox@64x48x8"
+    assert main(["generate", "--recipe", "v.mp4", "--out", "again.mp4"]) == 0
+    assert Path("again.mp4").read_bytes() == Path("v.mp4").read_bytes()
+    assert main(["generate", "--base", "toybox@50x50", "--prompt", "a", "--out", "x.mp4"]) == 2
+    assert "toybox@50x50" in capsys.readouterr().err
 
 
 def test_a_size_that_says_nothing_is_passed_over(tmp_path):
