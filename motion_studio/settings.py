@@ -110,6 +110,10 @@ class InversionSettings(Settings):
     """Steps between the previews of the evolving sample; 0 draws none."""
     sample_prompt: str = ""
     """Prompt of the evolving sample; empty takes the base model's own."""
+    stop_at: float = 0.0
+    """Learning ends once two samples in a row move as the clip does, to this mean correlation of the object's
+    path and the camera's curve; they play what is learnt alone, and come every 10 steps where none is shown.
+    0 goes through all steps."""
 
     RANGES: ClassVar = {
         "rank": (1, 64),
@@ -120,6 +124,7 @@ class InversionSettings(Settings):
         "carry": (0.0, 1.0),
         "seed": (0, 2**63 - 1),
         "preview_every": (0, 5000),
+        "stop_at": (0.0, 1.0),
     }
 
 

@@ -31,12 +31,15 @@ from motion_studio.studio.denoise import check
 from motion_studio.studio.events import Done, Event, LossPoint, Preview, Progress
 from motion_studio.studio.generate import generate
 from motion_studio.video.clip import Clip, fit
+from motion_studio.video.measures import follows
 from motion_studio.video.tracks import Seen, see
 
 if TYPE_CHECKING:
     from motion_studio.backbones.spatial_lora import SpatialLora
 
 SAMPLE_STEPS = 5
+SAMPLE_EVERY = 10
+"""Steps between samples that nobody is shown."""
 LORA_RATE = 2e-3
 SHOWN = 0.25
 """How well an object or the ground's motion must be seen for another ground to take its place."""
@@ -64,6 +67,8 @@ def invert(
     seen = see(clip)
     info = _info(backbone, clip, seen, settings, prompt)
     losses: list[float] = []
+    card: list[float] = []
+    every = settings.preview_every or (SAMPLE_EVERY if settings.stop_at else 0)
     with backbone.spatial_lora(settings.seed) if settings.hybrid else nullcontext() as lora:
         learner = _Learner(backbone, clip, seen, settings, info, lora)
         for step in range(1, settings.steps + 1):
@@ -78,10 +83,19 @@ def invert(
                 )
             yield LossPoint(step, losses[-1])
             yield Progress(step, settings.steps, "Learning the motion")
-            if settings.preview_every and step % settings.preview_every == 0:
-                yield Preview(step, learner.sample(cancel))
+            if every and step % every == 0:
+                sample = learner.sample(cancel)
+                if settings.preview_every:
+                    yield Preview(step, sample)
+                if settings.stop_at:
+                    card.append(round(follows(seen, see(sample)), 3))
+                    yield Progress(
+                        step, settings.steps, f"Learning; the sample follows the clip {card[-1]:.2f}"
+                    )
+                    if len(card) > 1 and min(card[-2:]) >= settings.stop_at:
+                        break
     motion = learner.live.motion(info)
-    report = {"locality": learner.locality}
+    report = {"locality": learner.locality, **({"follows": card[-1]} if card else {})}
     yield Done(motion.replace_info(losses=[round(loss, 6) for loss in losses], report=report))
 
 
@@ -184,7 +198,9 @@ class _Learner:
         """The sample of a fixed seed, in a few steps, with what has been learnt so far."""
         spec, settings = self.backbone.spec, self.settings
         prompt = settings.sample_prompt or spec.sample_prompt
-        given = spec.generation(prompt, steps=SAMPLE_STEPS, seed=settings.seed)
+        # Frames that share what the clip's curves carry along would follow it whatever has been learnt.
+        alone = {"sync_until": 0.0} if settings.stop_at else {}
+        given = spec.generation(prompt, steps=SAMPLE_STEPS, seed=settings.seed, **alone)
         *_, done = generate(self.backbone, given, self.live.motion(self.info), cancel=cancel)
         return done.result
 

@@ -77,6 +77,15 @@ class InvertTab:
                 ),
                 "learning_rate": gr.Number(usual.learning_rate, label=WORDS["learning_rate"], min_width=120),
                 "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
+                "stop_at": gr.Slider(
+                    0,
+                    1,
+                    usual.stop_at,
+                    step=0.05,
+                    label=WORDS["stop_at"],
+                    info=WORDS["stop_at_info"],
+                    min_width=150,
+                ),
                 "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
                 "sites": gr.Radio(WORDS["sites_choices"], value=usual.sites, label=WORDS["sites"]),
             }

@@ -91,6 +91,8 @@ INVERT = {
     ],
     "shuffle_looks": "Hide the clip's looks while learning",
     "replay": "Learn it backwards and shifted in time, too",
+    "stop_at": "Stop early",
+    "stop_at_info": "Once two samples follow the clip this well; 0: never",
     "learn": "Learn this motion",
     "cancel": "Discard",
     "keep": "Stop and keep",

@@ -67,6 +67,19 @@ def measure(reference: Clip, result: Clip) -> dict[str, float | list]:
     return figures
 
 
+def follows(reference: Seen, result: Seen) -> float:
+    """How well a clip moves as the reference: the mean correlation of object's path and camera's curve.
+
+    Of those that move in the reference and are seen there; 0 where neither does.
+    """
+    values = []
+    if reference.path_confidence and _spread(_centred(reference.path)) >= STILL:
+        values.append(path_correlation(reference.path, result.path))
+    if reference.camera_confidence and _spread(_centred(_carried(reference.camera))) >= STILL:
+        values.append(camera_correlation(reference.camera, result.camera))
+    return sum(values) / len(values) if values else 0.0
+
+
 def path_correlation(a: Tensor, b: Tensor) -> float:
     """Correlation of two paths (F, D), both axes together: <a', b'> / (|a'| |b'|) with a' = a - its mean.
 

@@ -10,16 +10,20 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny import SPEC, tiny_backbone, tiny_pipeline
 
 from motion_studio.backbones.animatediff import AnimateDiffBackbone
+from motion_studio.backbones.registry import load
 from motion_studio.backbones.sites import late_sites
 from motion_studio.errors import Cancelled, SettingsError
 from motion_studio.motion.embedding import MotionInfo
-from motion_studio.settings import InversionSettings
+from motion_studio.settings import PRESETS, InversionSettings
 from motion_studio.studio import invert as module
 from motion_studio.studio.events import Done, LossPoint, Preview, Progress
 from motion_studio.studio.invert import invert
 from motion_studio.video.clip import Clip
+from motion_studio.video.measures import follows
+from motion_studio.video.reading import read_clip
 from motion_studio.video.tracks import see
 
+MOTIONS = PRESETS.parent / "motions"
 QUICK = InversionSettings(steps=3, preview_every=0, learning_rate=0.05)
 
 
@@ -240,6 +244,33 @@ def test_a_replayed_clip_and_its_motion_are_read_in_the_same_order(backbone, cli
     for name, site in straight.sites.items():
         assert torch.allclose(turned.sites[name].qk.flip(0), site.qk, atol=1e-4)
         assert torch.allclose(turned.sites[name].time.flip(1), site.time, atol=1e-4)
+
+
+def test_it_ends_once_samples_follow_the_clip(clip, backbone):
+    settings = InversionSettings(
+        steps=30, learning_rate=0.2, noise_bias=0.5, sites="late", preview_every=4, stop_at=0.8
+    )
+    reference = read_clip(MOTIONS / "wave.mp4")
+    events = list(invert(load("toybox"), reference, settings))
+    shown = [event for event in events if isinstance(event, Preview)]
+    last = max(event.step for event in events if isinstance(event, LossPoint))
+    assert 8 <= last == shown[-1].step < 30
+    motion = events[-1].result
+    assert len(motion.info.losses) == last
+    told = [follows(see(reference), see(event.clip)) for event in shown]
+    assert motion.info.report["follows"] == pytest.approx(told[-1], abs=0.05) and min(told[-2:]) > 0.75
+    assert any(f"{motion.info.report['follows']:.2f}" in event.text for event in progress(events))
+
+    # Random weights follow nothing; without previews they are looked at all the same, and none is shown.
+    hard = InversionSettings(steps=11, preview_every=0, stop_at=0.99)
+    events = list(invert(backbone, clip, hard))
+    assert not any(isinstance(event, Preview) for event in events)
+    assert len(events[-1].result.info.losses) == 11 and events[-1].result.info.report["follows"] < 0.99
+    assert "follows" not in learnt(backbone, clip, QUICK).info.report
+
+
+def progress(events):
+    return [event for event in events if isinstance(event, Progress)]
 
 
 def test_an_other_clip_is_fitted(backbone):

@@ -15,6 +15,7 @@ from motion_studio.video.clip import Clip, fit
 from motion_studio.video.measures import (
     camera_correlation,
     flow_cosine,
+    follows,
     layout_correlation,
     measure,
     motion_fidelity,
@@ -22,7 +23,7 @@ from motion_studio.video.measures import (
     size_ratio,
     temporal_consistency,
 )
-from motion_studio.video.tracks import tracks
+from motion_studio.video.tracks import see, tracks
 
 
 def test_same_motion_in_other_looks():
@@ -75,6 +76,14 @@ def test_reversed_clip_runs_against_itself():
     assert figures["flow_cosine"] < -0.6
     plain = draw(PATHS["straight"])
     assert motion_fidelity(tracks(plain), tracks(backwards(plain))) < 0.2
+
+
+def test_whether_a_clip_follows():
+    clip = draw(PATHS["straight"], CAMERAS["pan"], "clouds")
+    one, other = see(clip), see(draw(PATHS["straight"], CAMERAS["pan"], "checks", colour="yellow"))
+    back, held = see(backwards(clip)), see(Clip(clip.frames[:1].expand(16, -1, -1, -1), clip.fps))
+    assert follows(one, one) == pytest.approx(1) and follows(one, other) > 0.95
+    assert follows(one, back) < -0.95 and follows(held, one) == 0 == follows(one, held)
 
 
 def test_still_clips_give_numbers():
