@@ -298,6 +298,12 @@ def load(name: str, device: str = "cpu") -> Backbone:
         raise InputError(f"{name} cannot be loaded: {type(error).__name__}: {why[:300]}") from error
 
 
+def unsized(name: str) -> str:
+    """A base's name without the size that was asked for behind it."""
+    asked = SIZED.fullmatch(name)
+    return asked["base"] if asked else name
+
+
 def _resized(spec: BaseSpec, asked: re.Match[str]) -> BaseSpec:
     width, height, frames = (int(asked[part] or 0) for part in ("width", "height", "frames"))
     if not all(side in SIDES and side % STEP == 0 for side in (width, height)):
@@ -338,6 +344,7 @@ def _brought(name: str, repo: str) -> BaseSpec:
         name=Path(repo).name if Path(repo).is_dir() else name,
         title=Path(repo).name,
         licence="its own",
+        size_mb=0,  # unknown
         frames=min(like.frames, most),
         height=height,
         width=width,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
-from motion_studio.backbones.registry import BASES, SIZED
+from motion_studio.backbones.registry import BASES, unsized
 from motion_studio.cli.inputs import changed, output, tracks, weighted
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
@@ -128,8 +128,7 @@ def _again(arguments: argparse.Namespace) -> Render:
     recipe = Recipe.from_json(values)
     base = recipe.base if arguments.base == DEFAULT_BASE else arguments.base
     # A video may come from anyone: a folder or a Hub id is loaded only where the user names it.
-    sized = SIZED.fullmatch(base)
-    if arguments.base == DEFAULT_BASE and (sized["base"] if sized else base) not in BASES:
+    if arguments.base == DEFAULT_BASE and unsized(base) not in BASES:
         raise InputError(
             f"The recipe's base is {base[:80]!r}, none of {', '.join(BASES)}: "
             "if you trust it, name it by --base."

@@ -158,10 +158,16 @@ class Library:
             folders[-1].rmdir()
         return self.entry(free)
 
-    def trash(self) -> list[str]:
-        """Names of the deleted motions, the last deleted first, each once."""
+    def trash(self, base: str | None = None) -> list[str]:
+        """Names of deleted motions, of a `base` model if one is named, the last deleted first, each once."""
         folders = sorted(self._trash.iterdir(), key=lambda path: path.suffix, reverse=True)
-        return list(dict.fromkeys(path.stem for path in folders))
+        last = {path.stem: path for path in reversed(folders)}
+        names = list(dict.fromkeys(path.stem for path in folders))
+        return [
+            name
+            for name in names
+            if base is None or _entry(last[name] / f"{name}.safetensors", False).info.base in ("", base)
+        ]
 
     def save_render(self, clip: Clip, recipe: dict[str, Any]) -> Path:
         """Write a video with its recipe inside, named by time and prompt; returns its path."""

@@ -39,7 +39,11 @@ class Warmth:
         self._begin()
 
     def _begin(self) -> None:
-        if self.state == "absent" and self._studio.is_here():
+        base = self._studio.base
+        # A folder to which nothing is fetched is loaded, come what may: what is wrong with it is told.
+        if self.state == "absent" and (
+            self._studio.is_here() or (Path(base.repo).is_dir() and not base.parts)
+        ):
             self.state = "loading"
             threading.Thread(target=self._load, name="warmth", daemon=True).start()
 
@@ -51,14 +55,14 @@ class Warmth:
             self.state, self.error = "failed", work.one_line(error)
         except Exception as error:  # whatever a library raises while it loads: the page says so
             log.exception("The base model could not be loaded")
-            self.state, self.error = "failed", work.one_line(f"{type(error).__name__}: {error}")
+            words = f"{self.title} could not be loaded: {type(error).__name__}: {error}"
+            self.state, self.error = "failed", work.one_line(words)
 
     def masthead(self) -> str:
         """The page's head with the base model's state."""
-        words = text.BASE[self.state]
-        line = words.format(
-            base=escape(self.title), error=self.error, gigabytes=self._studio.base.size_mb / 1000
-        )
+        size = self._studio.base.size_mb
+        words = text.BASE["unknown" if self.state == "absent" and not size else self.state]
+        line = words.format(base=escape(self.title), error=self.error, gigabytes=size / 1000)
         if saving := self._studio.levers():
             line += escape(text.BASE_LEVERS.format(levers=", ".join(saving)))
         return MASTHEAD.format(base=f'<div class="base {self.state}"><i></i><span>{line}</span></div>')

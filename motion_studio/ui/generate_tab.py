@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from motion_studio.backbones.registry import unsized
 from motion_studio.errors import InputError, MotionStudioError
 from motion_studio.settings import FILM, GenerationSettings
 from motion_studio.studio.jobs import Job
@@ -65,7 +66,7 @@ class GenerateTab:
                 self.delete = gr.Button(WORDS["delete"], size="sm", visible=False)
                 self.undelete = gr.Button(size="sm", visible=False)
                 self.file = gr.DownloadButton(WORDS["file"], size="sm", visible=False)
-        with gr.Accordion(WORDS["recent"], open=False):
+        with gr.Accordion(WORDS["recent"], open=False) as self.unfold:
             self.recent = components.cards([], empty=WORDS["no_recent"], row=True)
         kinds = [".mp4", ".safetensors"]
         self.drop = gr.File(label=WORDS["restore"], file_types=kinds, height=150, elem_id="restore")
@@ -76,7 +77,7 @@ class GenerateTab:
         widgets = list(self.form.widgets.values())
         self.in_hand = [self.motion, *chosen]
         quiet: dict[str, Any] = {"show_progress": "hidden"}
-        kept = work.remembered("generate", None).render()
+        kept = work.remembered("generate", None, self.spec.name).render()
         last = [*self.in_hand, self.undelete, *widgets]
         opened = page.load(self._open, [kept, self.motion], last, **quiet)
         starts = [self.start, self.sweep.start]
@@ -94,7 +95,8 @@ class GenerateTab:
         self.sweep.start.click(friendly(self._start_sweep), asked, begun, **quiet)
         self.form.dice.click(lambda: random.randrange(FREE_SEEDS), None, self.form.widgets["seed"], **quiet)
         self.motion.input(friendly(self._choose), self.motion, chosen, **work.LATEST)
-        page.load(self.renders, None, self.recent, **quiet)
+        # As it unfolds: gradio loses what is sent to a fold that is shut.
+        self.unfold.expand(self.renders, None, self.recent, **quiet)
         bin_ = [self.undelete, *self.in_hand]
         for button, act in ((self.delete, self._delete), (self.undelete, self._undelete)):
             changed = button.click(friendly(act), self.motion, bin_, **quiet)
@@ -109,6 +111,8 @@ class GenerateTab:
         dropped = self.drop.upload(friendly(self._dropped), self.drop, restored)
         listed = dropped.success(mix.shelves, mix.timeline, [mix.shelf, mix.timeline], **quiet)
         mix.settle(reopened, listed, preview=False)
+        for ended in (dropped.success, dropped.failure):  # it takes no other file while it holds one
+            ended(lambda: None, None, self.drop, **quiet)
 
     def play(self, motion: str) -> tuple[Any, ...]:
         """Updates of what is `in_hand`: the cards, the player and the facts of a motion."""
@@ -117,7 +121,7 @@ class GenerateTab:
     def _open(self, kept: Any, motion: str) -> tuple[Any, ...]:
         """Updates of what is in hand and of the settings, as this browser left them when it made its last."""
         values: list[Any] = [gr.skip() for _ in self.form.widgets]
-        wanted = motion
+        wanted = motion or self._first()  # there may be one since the page was built
         with contextlib.suppress(MotionStudioError, TypeError, KeyError):  # of another version of the studio
             values = self.form.shown(GenerationSettings.from_json(kept["settings"]))
             wanted = str(kept["motion"])
@@ -151,7 +155,8 @@ class GenerateTab:
     def _reference(self, motion: str) -> list[dict[str, Any]]:
         if not motion:
             return []
-        return [{**shelf.reference_view(self.library, motion), "label": WORDS["reference"]}]
+        view = shelf.reference_view(self.library, motion)
+        return [{**view, "label": WORDS["reference"], "reference": True}]
 
     def _choose(self, motion: str) -> tuple[Any, ...]:
         return self._with(motion, None, None)
@@ -173,6 +178,8 @@ class GenerateTab:
         if self.watch.active(seen):  # Enter in the prompt needs no button
             raise InputError(WORDS["busy"])
         settings = self.form.read(values)
+        if settings.noise_prior and not motion:
+            raise InputError(WORDS["prior_alone"])
         mix = Mix((Track(motion),)) if motion else None
         reference = shelf.reference(self.library, motion) if motion and settings.noise_prior else None
         job = self.studio.generate(settings, mix, reference, preview_every=PREVIEW_EVERY)
@@ -225,12 +232,12 @@ class GenerateTab:
 
     def _undelete(self, motion: str) -> tuple[Any, ...]:
         """Updates of the button and of what is in hand, with the motion that was deleted last."""
-        trash = self.library.trash()
+        trash = self.library.trash(self.spec.name)
         name = self.library.restore(trash[0]).name if trash else motion
         return self._bin(), *self.play(name)
 
     def _bin(self) -> Any:
-        trash = self.library.trash()
+        trash = self.library.trash(self.spec.name)
         return gr.Button(WORDS["undelete"].format(name=trash[0]) if trash else "", visible=bool(trash))
 
     def _dropped(self, path: str) -> tuple[Any, ...]:
@@ -256,25 +263,36 @@ class GenerateTab:
         if values is None:
             raise InputError(WORDS["no_recipe"])
         recipe = Recipe.from_json(values)
-        found = {name: self.library.find(wanted) for name, wanted in recipe.motions.items()}
-        if missing := [name for name, entry in found.items() if entry is None]:
-            gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
-        else:
-            gr.Info(WORDS["restored"])
-        if recipe.base != self.spec.name + self.spec.resized:
-            gr.Warning(WORDS["other_base"].format(base=work.one_line(recipe.base), own=self.spec.name))
-        names = {name: entry.name for name, entry in found.items() if entry is not None}
+        names, settings = self._ours(recipe)
         made = pictures.view(read_clip(path))
         if recipe.mix is not None and not mix_desk.plain(recipe.mix):
-            film = {key: getattr(recipe.settings, key) for key in FILM}
+            film = {key: getattr(settings, key) for key in FILM}
             desk = mix_desk.from_mix(recipe.mix, names, self.spec.frames, film)
-            timeline = gr.HTML(value=desk, titles=shelf.titles(self.library))
+            timeline = gr.HTML(value=desk, titles=shelf.titles(self.library, self.spec.name))
             player = components.playing({**made, "label": text.MIX["rendered"]})
             download = gr.DownloadButton(value=path, visible=True)
-            mixer = timeline, recipe.settings.prompt, recipe.settings.seed, player, download
+            mixer = timeline, settings.prompt, settings.seed, player, download
             skipped = (gr.skip(),) * (len(self.in_hand) + len(self.form.widgets))
             return gr.Tabs(selected="mix"), *mixer, *skipped
         motion = names.get(recipe.mix.tracks[0].motion, "") if recipe.mix else ""
         in_hand = gr.HTML(value=motion, cards=self._cards()), *self._with(motion, made, path)
         mixer = (gr.skip(),) * len(self.on_mixer)
-        return gr.Tabs(selected="generate"), *mixer, *in_hand, *self.form.shown(recipe.settings)
+        return gr.Tabs(selected="generate"), *mixer, *in_hand, *self.form.shown(settings)
+
+    def _ours(self, recipe: Recipe) -> tuple[dict[str, str], GenerationSettings]:
+        """The present names of a recipe's motions, and its settings, as far as they are of this base."""
+        found = {name: self.library.find(wanted) for name, wanted in recipe.motions.items()}
+        names = {
+            name: entry.name for name, entry in found.items() if entry and shelf.fits(entry, self.spec.name)
+        }
+        own, settings = self.spec.name + self.spec.resized, recipe.settings
+        if missing := [name for name, entry in found.items() if entry is None]:
+            gr.Warning(WORDS["motion_missing"].format(names=work.one_line(", ".join(missing))))
+        elif recipe.base == own:
+            gr.Info(WORDS["restored"])
+        if recipe.base != own:
+            gr.Warning(WORDS["other_base"].format(base=work.one_line(recipe.base), own=own))
+        if unsized(recipe.base) != self.spec.name:  # whose own steps, guidance and so on suit it
+            kept = {name: getattr(settings, name) for name in ("negative_prompt", "seed", *FILM)}
+            settings = self.spec.generation(settings.prompt, **kept)
+        return names, settings

@@ -40,7 +40,7 @@ class MixTab:
     def __init__(self, studio: Studio):
         self.studio, self.library = studio, studio.library
         self.spec = studio.base
-        self.kept = work.remembered("mix", None)
+        self.kept = work.remembered("mix", None, self.spec.name)
         gr.HTML(f'<p class="lead">{WORDS["lead"]}</p>', padding=False)
         with gr.Row(equal_height=False, elem_id="mix-screens"):
             with gr.Column(scale=3, min_width=260):
@@ -69,7 +69,7 @@ class MixTab:
         desk = mix_desk.empty(self.spec.frames)
         self.timeline = components.timeline(
             desk,
-            shelf.titles(self.library),
+            shelf.titles(self.library, self.spec.name),
             {**mix_desk.PLACE, **mix_desk.KNOBS},
             mix_desk.MAX_TRACKS,
             elem_id="mix-timeline",
@@ -157,7 +157,7 @@ class MixTab:
 
     def shelves(self, desk: Desk) -> tuple[Any, Any]:
         """Updates of the shelf and the timeline with what is in the library now."""
-        titles = shelf.titles(self.library)
+        titles = shelf.titles(self.library, self.spec.name)
         return gr.HTML(cards=self._cards()), gr.HTML(value=mix_desk.only(desk, titles), titles=titles)
 
     def _cards(self) -> list[dict[str, Any]]:
@@ -170,14 +170,14 @@ class MixTab:
             prompt, seed = str(kept["prompt"]), int(kept["seed"])
             desk = {
                 **mix_desk.empty(self.spec.frames),
-                **mix_desk.only(kept["desk"], shelf.titles(self.library)),
+                **mix_desk.only(kept["desk"], shelf.titles(self.library, self.spec.name)),
             }
             if desk["tracks"] and desk["frames"] == self.spec.frames:
                 mix_desk.to_mix(desk)  # raises for what a desk cannot be
                 # Nothing that was done on this page since it began to open is in it yet.
                 return *self.shelves({**desk, "opened": True, "done": 0}), prompt, seed
         # The desk stays as it is: a first track may be laid by now.
-        shelves = gr.HTML(cards=self._cards()), gr.HTML(titles=shelf.titles(self.library))
+        shelves = gr.HTML(cards=self._cards()), gr.HTML(titles=shelf.titles(self.library, self.spec.name))
         return *shelves, prompt, seed
 
     def _load(self, name: str) -> Motion:
@@ -215,7 +215,7 @@ class MixTab:
 
         Words of one's own stay, with their seed: nothing would bring them back.
         """
-        titles = shelf.titles(self.library)
+        titles = shelf.titles(self.library, self.spec.name)
         desk = mix_desk.from_mix(starter.mix, {name: name for name in titles}, self.spec.frames, starter.film)
         ours = {"", self.spec.sample_prompt, *(one.settings.prompt for one in self.starters)}
         asked = starter.settings.prompt, starter.settings.seed

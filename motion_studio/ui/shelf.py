@@ -22,9 +22,14 @@ CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 RECENT = 24
 
 
+def fits(entry: Entry, base: str) -> bool:
+    """Whether a motion can be read and, as far as it says, was learnt on that base model."""
+    return not entry.error and entry.info.base in ("", base)
+
+
 def motions(library: Library, base: str) -> list[Entry]:
-    """The motions that can be read and, as far as they say, were learnt on that base model."""
-    return [entry for entry in library.motions() if not entry.error and entry.info.base in ("", base)]
+    """The motions of a base model."""
+    return [entry for entry in library.motions() if fits(entry, base)]
 
 
 def motion_cards(library: Library, base: str) -> list[dict[str, Any]]:
@@ -37,9 +42,9 @@ def first(library: Library, base: str) -> str:
     return next((entry.name for entry in motions(library, base)), "")
 
 
-def titles(library: Library) -> dict[str, str]:
-    """Each motion's title by its name."""
-    return {entry.name: entry.title for entry in library.motions()}
+def titles(library: Library, base: str) -> dict[str, str]:
+    """The title of each of a base model's motions by its name."""
+    return {entry.name: entry.title for entry in motions(library, base)}
 
 
 def clip_cards() -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ TAGLINE = "Record the motion of a clip. Play it on any prompt. Mix motions like 
 BASE = {
     "loading": "{base} is loading…",
     "ready": "{base} is ready",
-    "failed": "{base} could not be loaded: {error}",
+    "failed": "{error}",
     "absent": "{base} is fetched with the first job, about {gigabytes:.0f} GB",
+    "unknown": "{base} is fetched with the first job",
 }
 BASE_LEVERS = " · {levers}"
 
@@ -121,7 +122,7 @@ GENERATE = {
     "motion": "Motion",
     "no_motion": "No motion",
     "no_motion_note": "What the base model does on its own",
-    "empty": "Your library is empty. Learn a motion on the first tab.",
+    "empty": "No motion of this base model yet. Learn one on the first tab.",
     "strength": "Strength",
     "strength_info": "Seen from about 0.3 on. Below 0 it does not run backwards: the mixer reverses.",
     "guide_until": "Guided until",
@@ -179,7 +180,8 @@ GENERATE = {
     "no_recipe": "This video carries no recipe, so it was not made here.",
     "busy": "A clip is being made here already; cancel it first.",
     "motion_missing": "The settings are back, but not in the library: {names}.",
-    "other_base": "This video was made with {base}. {own} will make another one of it.",
+    "other_base": "This video was made with {base}, and its motions are for that. {own} makes another one.",
+    "prior_alone": "A noise prior is of the motion's reference clip: choose a motion, or set it to 0.",
     "clamped": "Outside of what the page allows, and set to the nearest value: {names}.",
     "wrong_base": "This motion is for {base}, the page works with {own}.",
     "added": "“{title}” is in your library.",

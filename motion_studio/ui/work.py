@@ -38,12 +38,14 @@ def one_line(error: object) -> str:
     return escape(" ".join(str(error).split()))
 
 
-def remembered(what: str, default: Any) -> gr.BrowserState:
-    """A value that this browser keeps when the page is closed, and no other browser sees.
+def remembered(what: str, default: Any, base: str = "") -> gr.BrowserState:
+    """A value that this browser keeps when the page is closed, for a `base` model if one is named.
 
+    No other browser sees it.
     To be rendered outside of the tabs: what is in one that is not open yet is not read as the page loads.
     """
-    return gr.BrowserState(default, storage_key=f"motion-studio-{what}", secret=SECRET, render=False)
+    key = "-".join(filter(None, ("motion-studio", what, base)))
+    return gr.BrowserState(default, storage_key=key, secret=SECRET, render=False)
 
 
 class Watch:
@@ -87,7 +89,7 @@ class Watch:
         state = self._state(job)
         done = (job.state, job.ending, job.preview and job.preview.step, len(job.losses))
         now = (job.id, job.submitted, *done)
-        if job.state == "failed" and now != seen:
+        if job.state == "failed" and now != seen and seen is not None:  # nor again on a page opened anew
             gr.Warning(one_line(job.error))
         updates = self.show(job) if now != seen else (gr.skip(),) * len(self.shown)
         return now, *state, *updates
@@ -143,7 +145,9 @@ def _words(jobs: Jobs, job: Job) -> str:
     if job.state == "running" and job.progress and job.progress.text:
         return escape(job.progress.text)
     if job.state == "queued":
-        ahead = next((j for j in jobs.list() if j.state == "running" and j.lane == job.lane), None)
+        ahead = next(
+            (j for j in jobs.list() if j.state == "running" and j.lane == job.lane and j is not job), None
+        )
         if ahead is not None:
             return escape(text.WORK["waiting"].format(title=ahead.title))
     words = text.WORK[job.state].format(seconds=duration(job.seconds), error=job.error)

@@ -37,7 +37,7 @@ def last(studio, kind: str) -> Job:
 def settled(page: Page) -> None:
     """Wait until the browser has kept the mixer's last change."""
     before = None
-    while (now := page.evaluate("localStorage['motion-studio-mix']")) != before:
+    while (now := page.evaluate("localStorage['motion-studio-mix-toybox']")) != before:
         before = now
         page.wait_for_timeout(2000)
 

@@ -35,7 +35,8 @@ const rebuild = () => {
   const list = [...(props.value?.views ?? [])];
   keep.hidden = !kept && !list.at(-1)?.sprite;
   keep.textContent = kept ? words.let_go : words.keep;
-  if (kept && list.at(-1)?.sprite !== kept.sprite) list.splice(-1, 0, kept);
+  // Beside the reference, before all that was made since.
+  if (kept && list.at(-1)?.sprite !== kept.sprite) list.splice(list.filter((view) => view.reference).length, 0, kept);
   if (props.value?.seconds) clock.seconds = props.value.seconds;
   bar.hidden = !list.some((view) => view.sprite);
   // Canvases are kept while their number stays, so that a new preview takes the old one's place without a blink.
