@@ -49,7 +49,7 @@ class GenerateTab:
         self.form.prompt()
         self.motion = components.cards(self._cards(), self._first(), elem_id="generate-motions")
         self.form.rest()
-        self.sweep = SweepPanel()
+        self.sweep = SweepPanel(self.spec.name)
 
     def _screen(self) -> None:
         self.player = components.player(*self._views(self._first()), keeps=True, elem_id="generate-player")

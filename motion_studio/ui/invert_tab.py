@@ -73,7 +73,7 @@ class InvertTab:
             self.settings: dict[str, Any] = {
                 "steps": gr.Slider(5, 300, usual.steps, step=5, label=WORDS["steps"], min_width=200),
                 "rank": gr.Slider(
-                    1, 8, usual.rank, step=1, label=WORDS["rank"], info=WORDS["rank_info"], min_width=200
+                    1, 8, usual.rank, step=1, label=WORDS["rank"], info=WORDS["rank_info"], min_width=270
                 ),
                 "learning_rate": gr.Number(usual.learning_rate, label=WORDS["learning_rate"], min_width=120),
                 "seed": gr.Number(usual.seed, label=WORDS["seed"], precision=0, minimum=0, min_width=120),
@@ -84,7 +84,7 @@ class InvertTab:
                     step=0.05,
                     label=WORDS["stop_at"],
                     info=WORDS["stop_at_info"],
-                    min_width=200,
+                    min_width=270,
                 ),
                 "loss": gr.Radio(WORDS["losses"], value=usual.loss, label=WORDS["loss"]),
                 "sites": gr.Radio(WORDS["sites_choices"], value=usual.sites, label=WORDS["sites"]),

@@ -10,6 +10,7 @@ import gradio as gr
 from motion_studio.settings import GenerationSettings
 from motion_studio.studio.jobs import Job
 from motion_studio.studio.library import Library
+from motion_studio.studio.studio import DEFAULT_BASE
 from motion_studio.studio.sweep import MOST, TEXTS, Sweep, read_values, titles, varied
 from motion_studio.ui import pictures, shelf, text, work
 
@@ -19,12 +20,15 @@ WORDS = text.SWEEP
 class SweepPanel:
     """The widgets that ask for a sweep; `asked` holds the titles of those that this process began, by job."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str) -> None:
+        self.suggested = dict(WORDS["suggested"])
+        if base == DEFAULT_BASE:
+            self.suggested["prompt"] = WORDS["toys"]
         self.asked: dict[str, list[str]] = {}
-        first = next(iter(WORDS["suggested"]))
+        first = next(iter(self.suggested))
         with gr.Accordion(WORDS["sweep"], open=False, elem_id="sweep"):
             with gr.Row(equal_height=True):
-                choices = [(text.GENERATE[name], name) for name in WORDS["suggested"]]
+                choices = [(text.GENERATE[name], name) for name in self.suggested]
                 self.name = gr.Dropdown(
                     choices, value=first, label=WORDS["vary"], info=WORDS["vary_info"], min_width=140, scale=2
                 )
@@ -37,7 +41,7 @@ class SweepPanel:
     def _suggestion(self, name: str) -> dict[str, Any]:
         prose = name in TEXTS
         info = WORDS["lines" if prose else "commas"].format(most=MOST)
-        value = WORDS["suggested"][name]
+        value = self.suggested[name]
         return {"value": value, "label": WORDS["values"], "info": info, "lines": 3 if prose else 1}
 
     def read(self, name: str, values: str, settings: GenerationSettings) -> list[GenerationSettings]:

@@ -195,9 +195,10 @@ SWEEP = {
     "values": "Values",
     "commas": "2 to {most}, with commas between",
     "lines": "2 to {most}, a line each",
+    "toys": "a red star on plain blue\na green circle on yellow checks\na cyan square on gray dots",
     "suggested": {
         "strength": "0, 0.5, 1, 1.5",
-        "prompt": "a red star on plain blue\na green circle on yellow checks\na cyan square on gray dots",
+        "prompt": "a dog runs on a beach\na horse runs through snow\na robot walks through a city",
         "seed": "0, 1, 2, 3",
         "motion_type": "hybrid, object, camera",
         "pan": "-0.4, 0, 0.4",

@@ -47,7 +47,7 @@ def test_each_clip_is_measured_against_the_motions_own(tmp_path, clip):
 
 def test_what_is_not_made_yet_has_its_place(clip):
     with gr.Blocks():
-        panel = SweepPanel()
+        panel = SweepPanel("toybox")
     job = Job("a", "sweep", "x", state="running")
     panel.asked["a"] = ["seed 0", "seed 1", "seed 2"]
     assert [view["label"] for view in panel.views(job)] == ["seed 0", "seed 1", "seed 2"]
