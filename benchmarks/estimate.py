@@ -3,7 +3,8 @@
 Weights are random as in gpu.py, and a step runs on tensors that have shapes and no content. Counted are
 what autograd keeps, floating-point operations, and bytes that kernels read and write. A step's time is taken
 for the sum over its kernels of the longer of computing and moving on an H100. What is kept, with the weights,
-comes out about a GB below what gpu.py measured; docs/results.md says how well times tell ways apart.
+comes out about a GB below what gpu.py measured; docs/results.md says how well times tell ways apart. Of every
+base it also works out what the studio counts with when it chooses what saves memory.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from motion_studio.backbones.checkpointing import checkpointed
 from motion_studio.backbones.injection import LiveEmbedding
 from motion_studio.backbones.lean import lean
 from motion_studio.backbones.memory import weight_bytes
+from motion_studio.backbones.peaks import learning_bytes, making_bytes
 from motion_studio.backbones.random_weights import random_base
 from motion_studio.backbones.sites import late_sites
 from motion_studio.motion.embedding import Motion, MotionInfo
@@ -146,6 +148,13 @@ def estimated(backbone: Backbone) -> tuple[list[dict[str, Any]], list[dict[str, 
     return [row | {"time": row["seconds"] / learns[0]["seconds"]} for row in learns], makes
 
 
+def memory(backbone: Backbone) -> dict[str, Any]:
+    """Return what the studio counts with when it chooses what saves memory, beside the denoiser's weights."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        learns = {what: learning_bytes(backbone, what) / GB for what in CHECKPOINTING}
+        return {"base": backbone.name, "making_gb": making_bytes(backbone) / GB, "learning_gb": learns}
+
+
 def tables(learns: list[dict[str, Any]], makes: list[dict[str, Any]]) -> str:
     """Return the rows in Markdown."""
     header = ["base", "sites", "checkpointing", "kept GB", "with weights GB", "TFLOP", "moved GB", "time"]
@@ -174,11 +183,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/estimate"))
     args = parser.parse_args()
     injection.SHORT = 0  # attention as on a GPU, though this is a processor
-    learns, makes = [], []
-    for name in args.bases:
-        found = estimated(random_base(name, "cpu", BASES[name]))
-        learns, makes = learns + found[0], makes + found[1]
-    results = {"torch": torch.__version__, "learning": learns, "making": makes}
+    learns, makes, memories = [], [], []
+    for name, dtype in BASES.items():
+        backbone = random_base(name, "cpu", dtype)
+        memories.append(memory(backbone))
+        if name in args.bases:
+            found = estimated(backbone)
+            learns, makes = learns + found[0], makes + found[1]
+    results = {"torch": torch.__version__, "learning": learns, "making": makes, "memory": memories}
     save(args.out, "estimate", results, tables(learns, makes), [], [])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from math import prod
 from typing import Any
 
 import torch
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from motion_studio.backbones.base import Backbone, Checkpointing
-from motion_studio.backbones.lean import Forwards, lean
+from motion_studio.backbones.base import Checkpointing
+from motion_studio.backbones.lean import Forwards
 
 BLOCKS = (
     AnimateDiffTransformer3D,
@@ -74,18 +73,3 @@ def kept_for_backward(module: nn.Module, forward: Callable[[], Any]) -> int:
         output = forward()  # held, so that nothing is freed whose address would be given again
     del output
     return sum(size for address, size in sizes.items() if address not in weights)
-
-
-def learning_bytes(backbone: Backbone) -> int:
-    """About what one step of learning keeps for backward for each noise level, at the base's own size.
-
-    Measured on a smaller picture, since what is kept grows with its area.
-    """
-    full = backbone.latent_size
-    small = tuple(min(side, max(8, side // 32 * 8)) for side in full)
-    frames = backbone.latent_frames(backbone.frames)
-    latents = torch.zeros(1, backbone.latent_channels, frames, *small, requires_grad=True)
-    text = backbone.encode_text([""])
-    with lean(backbone.denoiser):
-        kept = kept_for_backward(backbone.denoiser, lambda: backbone.predict(latents, 0, text))
-    return kept * prod(full) // prod(small)

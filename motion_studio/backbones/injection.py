@@ -160,6 +160,26 @@ class PartsProcessor:
         return output
 
 
+class RowsProcessor:
+    """An attention layer's own processor, given no more rows at once than CUDA takes."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        parts = hidden_states.split(CUDA_ROWS)
+        done = [self.own(attn, part, *args, **kwargs) for part in parts]
+        return done[0] if len(done) == 1 else torch.cat(done)
+
+
+def in_rows(layers: dict[str, Any]) -> dict[str, Any]:
+    """The temporal self-attention layers, which take any number of rows from now on."""
+    for layer in layers.values():
+        if not isinstance(layer.processor, RowsProcessor):
+            layer.set_processor(RowsProcessor(layer.processor))
+    return layers
+
+
 class HalfProcessor:
     """Temporal self-attention of a batch of which the second half carries a motion, the first does not."""
 

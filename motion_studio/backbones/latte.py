@@ -8,7 +8,7 @@ import torch
 from diffusers import LattePipeline
 from torch import Tensor
 
-from motion_studio.backbones.injection import Site
+from motion_studio.backbones.injection import Site, in_rows
 from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.spatial_lora import SpatialLora, spatial_lora
@@ -27,7 +27,9 @@ class LatteBackbone(PictureBackbone):
     def __init__(self, spec: BaseSpec, pipe: LattePipeline, device: str | None = None) -> None:
         super().__init__(spec, pipe, device)
         blocks = enumerate(pipe.transformer.temporal_transformer_blocks)
-        self.layers = {f"temporal_transformer_blocks.{index}.attn1": block.attn1 for index, block in blocks}
+        self.layers = in_rows(
+            {f"temporal_transformer_blocks.{index}.attn1": block.attn1 for index, block in blocks}
+        )
 
     def latent_frames(self, frames: int) -> int:
         length = self.denoiser.config.video_length

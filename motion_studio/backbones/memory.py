@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from motion_studio.backbones.base import Backbone
 from motion_studio.backbones.checkpointing import blocks
+from motion_studio.backbones.pictures import PictureBackbone
 
 FLOAT8 = torch.float8_e4m3fn
 
@@ -48,17 +49,32 @@ def is_away(part: nn.Module) -> bool:
     return hasattr(part, "_hf_hook")
 
 
+def decode_in_pieces(backbone: Backbone, wanted: bool) -> None:
+    """Have the autoencoder take pictures one by one, and a video in tiles; or all that it takes by itself.
+
+    Where tiles meet, a video differs a little from what it would be in one piece.
+    """
+    if isinstance(backbone, PictureBackbone):
+        backbone.chunk = 1 if wanted else type(backbone).chunk
+    elif wanted:
+        backbone.pipe.vae.enable_tiling()
+    else:
+        backbone.pipe.vae.disable_tiling()
+
+
 def store_as_float8(backbone: Backbone) -> None:
     """Store the weights of the denoiser's linear and convolution layers as float8, for good.
 
     Each is widened for the time of a call. diffusers' layerwise casting does so in place, under what
     autograd has kept, so that nothing can be learnt through it; here every call has a weight of its own.
-    Its ends, outside of the blocks, keep their precision, and the base the hash it had.
+    Its ends, outside of the blocks, keep their precision, and the base the hash it had. What is stored so
+    already stays as it is.
     """
     _ = backbone.weights_hash
     for block in blocks(backbone.denoiser):
         for layer in block.modules():
-            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            kind = isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+            if kind and layer.weight.dtype != FLOAT8:
                 _store(layer)
 
 

@@ -10,7 +10,7 @@ from diffusers.utils import logging as diffusers_logging
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from motion_studio.backbones.injection import Site
+from motion_studio.backbones.injection import Site, in_rows
 from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import BaseSpec
 from motion_studio.backbones.sites import find_sites, temporal_attention
@@ -35,7 +35,7 @@ class UNetBackbone(PictureBackbone):
     def __init__(self, spec: BaseSpec, pipe: Any, device: str | None = None) -> None:
         super().__init__(spec, pipe, device)
         self.unet = pipe.unet
-        self.layers = temporal_attention(pipe.unet)
+        self.layers = in_rows(temporal_attention(pipe.unet))
         self._sites: dict[tuple[int, int], dict[str, Site]] = {}
 
     @property

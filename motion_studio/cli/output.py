@@ -13,11 +13,16 @@ from tqdm import tqdm
 
 from motion_studio.errors import MotionStudioError
 from motion_studio.studio.events import Done, Event, LossPoint, Progress
+from motion_studio.studio.memory import within_memory
 
 
-def play(events: Generator[Event], quiet: bool = False) -> Any:
-    """Run a use case to its end under a progress bar on stderr; returns its result."""
-    with contextlib.closing(events), tqdm(file=sys.stderr, disable=quiet, leave=True) as bar:
+def play(events: Generator[Event], quiet: bool = False, doing: str = "making") -> Any:
+    """Run a use case to its end under a progress bar on stderr; returns its result.
+
+    OutOfMemory advises as `doing` says, "making" or "learning".
+    """
+    bar = tqdm(file=sys.stderr, disable=quiet, leave=True)
+    with bar, within_memory(doing), contextlib.closing(events):
         for event in events:
             if isinstance(event, Progress):
                 bar.total = event.total

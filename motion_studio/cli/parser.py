@@ -42,7 +42,7 @@ def build_parser() -> Parser:
     def command(name: str, text: str, module: str = "", function: str = "") -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--json", action="store_true", help="print one JSON object")
-        sub.add_argument("--quiet", action="store_true", help="no progress bar")
+        sub.add_argument("--quiet", action="store_true", help="neither a bar nor what saves memory")
         sub.set_defaults(run=_runner(module or name, function or name))
         return sub
 

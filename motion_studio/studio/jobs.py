@@ -225,7 +225,7 @@ def _run(job: Job, make: Make) -> tuple[State, str, Any]:
         return "cancelled", "", None
     try:
         # Closed here, so that the model is restored before the next job starts.
-        with within_memory(), contextlib.closing(make(job._cancel, job._stop)) as events:
+        with within_memory(job.lane), contextlib.closing(make(job._cancel, job._stop)) as events:
             for event in events:
                 if isinstance(event, Progress):
                     job.progress = event

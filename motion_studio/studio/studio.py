@@ -16,7 +16,6 @@ from motion_studio.studio.invert import invert
 from motion_studio.studio.jobs import Job, Jobs, new_id
 from motion_studio.studio.library import Library
 from motion_studio.studio.manager import Manager
-from motion_studio.studio.memory import within_memory
 from motion_studio.studio.render import render
 from motion_studio.studio.sweep import sweep
 from motion_studio.studio.tracks import Mix
@@ -41,9 +40,8 @@ class Studio:
         self.manager = Manager(device)
 
     def warm(self) -> None:
-        """Load the base model now. Raises what `registry.load` does, and OutOfMemory."""
-        with within_memory():
-            self.manager.backbone(self._name)
+        """Load the base model now. Raises what `Manager.backbone` does."""
+        self.manager.backbone(self._name)
 
     def is_here(self) -> bool:
         """Whether the base model's files are on this disk; if not, the first job fetches them."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -16,8 +18,11 @@ from motion_studio.backbones import injection  # noqa: E402
 from motion_studio.backbones.checkpointing import kept_for_backward  # noqa: E402
 from motion_studio.backbones.injection import LiveEmbedding  # noqa: E402
 from motion_studio.backbones.lean import lean  # noqa: E402
-from motion_studio.backbones.random_weights import random_base  # noqa: E402
+from motion_studio.backbones.peaks import learning_bytes, making_bytes  # noqa: E402
+from motion_studio.backbones.random_weights import PIPELINES, random_base  # noqa: E402
+from motion_studio.backbones.registry import BASES  # noqa: E402
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "results" / "estimate.json"
 SMALL = dict(widths=(8, 16), text_width=16, layers=1, groups=4)
 HEADS = {"animatediff": dict(heads=2), "zeroscope": dict(head_width=4)}
 
@@ -46,6 +51,33 @@ def test_what_is_kept_is_what_a_real_step_keeps(name, monkeypatch):
     assert kept["all", "off"] == pytest.approx(real / estimate.GB, rel=0.02)
     assert all(row["carrying"] > 1 for row in makes) and len(makes) == 2
     assert estimate.tables(rows, makes).count(f"| {name} |") == 8
+
+
+def test_what_the_studio_counts_with_is_told_without_content(monkeypatch):
+    monkeypatch.setattr(injection, "SHORT", 0)
+    heads = HEADS["animatediff"]
+    backbone = random_base("animatediff", "cpu", torch.float32, (4, 64, 64), **SMALL, **heads)
+    told = estimate.memory(backbone)
+    backbone._texts.clear()
+    assert told["making_gb"] == pytest.approx(making_bytes(backbone) / estimate.GB, rel=0.02)
+    for what in estimate.CHECKPOINTING:
+        real = learning_bytes(backbone, what) / estimate.GB
+        assert told["learning_gb"][what] == pytest.approx(real, rel=0.02)
+
+
+def test_what_was_published_is_what_is_counted_now(monkeypatch):
+    monkeypatch.setattr(injection, "SHORT", 0)
+    with FakeTensorMode():
+        torch.set_default_dtype(torch.float16)
+        try:
+            kind, pipe = PIPELINES["animatediff"]()
+        finally:
+            torch.set_default_dtype(torch.float32)
+        backbone = kind(BASES["animatediff"], pipe)
+        making, learning = making_bytes(backbone), learning_bytes(backbone, "on")
+    row = next(row for row in json.loads(PUBLISHED.read_text())["memory"] if row["base"] == "animatediff")
+    assert row["making_gb"] == pytest.approx(making / estimate.GB, rel=0.01)
+    assert row["learning_gb"]["on"] == pytest.approx(learning / estimate.GB, rel=0.01)
 
 
 def test_attention_counts_both_ways():

@@ -7,20 +7,26 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import SPEC, tiny_backbone
+from tiny import SPEC, tiny_backbone, tiny_wan
 
-from motion_studio.backbones.checkpointing import learning_bytes
 from motion_studio.backbones.memory import is_away, weight_bytes
+from motion_studio.backbones.peaks import learning_bytes
 from motion_studio.errors import SettingsError
 from motion_studio.settings import InversionSettings
 from motion_studio.studio import manager as module
 from motion_studio.studio.events import Done
 from motion_studio.studio.invert import invert
 from motion_studio.studio.manager import MB, Manager
-from motion_studio.studio.memory import CHECKPOINTING, FLOAT8, FRAME_BY_FRAME, HALF, OFFLOAD
+from motion_studio.studio.memory import CHECKPOINTING, FLOAT8, FRAME_BY_FRAME, HALF, OFFLOAD, TILES
 from motion_studio.video.clip import Clip
 
 PLENTY = 2**50
+
+
+@pytest.fixture(autouse=True)
+def gpu(monkeypatch):
+    """Managers here may be told of a GPU that is not there."""
+    monkeypatch.setattr(module, "devices", lambda: ["cpu", "cuda"])
 
 
 def test_a_base_is_loaded_once(monkeypatch):
@@ -45,6 +51,16 @@ def test_a_base_is_loaded_once(monkeypatch):
 def test_an_unknown_base_lists_the_known():
     with pytest.raises(SettingsError, match="toybox"):
         Manager("cpu").backbone("nowhere")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "gpu", ""])
+def test_a_device_that_is_not_here(monkeypatch, device):
+    monkeypatch.setattr(module, "devices", lambda: ["cpu", "mps"])
+    if not device:
+        assert Manager(device).device == "cpu"
+        return
+    with pytest.raises(SettingsError, match=f"'{device}'.*cpu, mps"):
+        Manager(device)
 
 
 def test_two_threads_take_turns():
@@ -151,34 +167,74 @@ def test_levers_follow_the_free_memory(monkeypatch):
     free[0] = 0
     with manager.using("a", levels=2):
         saving = manager.levers("a")
-        assert {OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8} == set(saving)
-        assert backbone.checkpointing == "on" and backbone.chunk == 1 and away(backbone)
+        assert {OFFLOAD, CHECKPOINTING, FLOAT8} == set(saving)
+        assert backbone.checkpointing == "on" and away(backbone)
         free[0] = PLENTY
         manager.backbone("a")
         assert manager.levers("a") == saving  # nothing changes under a job
     assert weight_bytes(backbone.denoiser) < size and backbone.weights_hash == hashed
     manager.backbone("a", levels=2)
     assert manager.levers("a") == [FLOAT8]  # not to be undone without loading again
-    assert backbone.checkpointing == "off" and backbone.chunk > 1 and not away(backbone)
+    assert backbone.checkpointing == "off" and not away(backbone)
+
+
+def test_decoding_goes_frame_by_frame_where_it_takes_the_most(monkeypatch):
+    monkeypatch.setattr(module, "load", lambda name, device: tiny_backbone())
+    monkeypatch.setattr(module, "decoding_bytes", lambda backbone: (100 * MB, MB))
+    free = [50 * MB]
+    manager = Manager("cpu", lambda device: free[0])
+    backbone = manager.backbone("a")
+    assert manager.levers("a") == [FRAME_BY_FRAME] and backbone.chunk == 1
+    free[0] = PLENTY
+    manager.backbone("a")
+    assert manager.levers("a") == [] and backbone.chunk == type(backbone).chunk
+
+
+def test_a_video_is_decoded_in_tiles_where_that_takes_the_most(monkeypatch):
+    monkeypatch.setattr(module, "load", lambda name, device: tiny_wan())
+    monkeypatch.setattr(module, "decoding_bytes", lambda backbone: (100 * MB, MB))
+    free = [50 * MB]
+    manager = Manager("cpu", lambda device: free[0])
+    backbone = manager.backbone("a")
+    assert manager.levers("a") == [TILES] and backbone.pipe.vae.use_tiling
+    free[0] = PLENTY
+    manager.backbone("a")
+    assert manager.levers("a") == [] and not backbone.pipe.vae.use_tiling
 
 
 def test_making_clips_saves_nothing_for_learning(monkeypatch):
     monkeypatch.setattr(module, "load", lambda name, device: tiny_backbone())
     room = 100 * MB
-    many = 2 * room // learning_bytes(tiny_backbone())
+    many = 2 * room // learning_bytes(tiny_backbone(), "part")
     manager = Manager("cuda", lambda device: room)
     with manager.using("a") as backbone:
         assert manager.levers("a") == [] and backbone.checkpointing == "off"
         with manager.using("a", levels=many):  # learning begins beside it
             assert backbone.checkpointing == "on" and not away(backbone)
+            assert manager.levers("a") == [CHECKPOINTING]
             manager.backbone("a")
-            assert backbone.checkpointing == "on"
+            assert backbone.checkpointing == "on" and manager.levers("a") == [CHECKPOINTING]
     manager.backbone("a", levels=1)
     assert manager.levers("a") == [] and backbone.checkpointing == "off"
     manager.backbone("a", levels=many)
-    assert {OFFLOAD, CHECKPOINTING} <= set(manager.levers("a")) and backbone.checkpointing == "on"
+    assert CHECKPOINTING in manager.levers("a") and backbone.checkpointing == "on"
     manager.backbone("a")
     assert manager.levers("a") == [] and not away(backbone)
+
+
+def test_a_base_that_stays_as_it_is_is_taken_up_at_once(monkeypatch):
+    monkeypatch.setattr(module, "load", lambda name, device: tiny_backbone())
+    free, released = [PLENTY], []
+    manager = Manager("cuda", lambda device: free[0])
+    manager.backbone("a", levels=2)
+    monkeypatch.setattr(module, "release", lambda: released.append(manager.levers("a")))
+    for levels in (2, 0, 2):
+        manager.backbone("a", levels)
+    assert not released  # which takes a fifth of a second
+    free[0] = 0
+    manager.backbone("a", levels=2)
+    manager.backbone("a", levels=2)
+    assert len(released) == 1
 
 
 def test_half_precision_is_told(monkeypatch):

@@ -1,7 +1,8 @@
-"""What saves memory is chosen by one function; a lack of memory fails one job, in one line."""
+"""How much memory there is; a lack of it fails one job, in one line."""
 
 from __future__ import annotations
 
+import math
 import weakref
 
 import pytest
@@ -9,59 +10,46 @@ import torch
 
 from motion_studio.cli.main import main
 from motion_studio.errors import OutOfMemory
+from motion_studio.settings import InversionSettings
 from motion_studio.studio import memory
 from motion_studio.studio.events import Done, Progress
-from motion_studio.studio.jobs import Jobs
-from motion_studio.studio.memory import (
-    CHECKPOINTING,
-    FLOAT8,
-    FRAME_BY_FRAME,
-    OFFLOAD,
-    PARTLY,
-    Need,
-    free_bytes,
-    levers,
-    within_memory,
-)
+from motion_studio.studio.jobs import LANES, Jobs
+from motion_studio.studio.memory import ADVICE, free_bytes, group_free, within_memory
 
 IMPOSSIBLE = 2**50
-GB = 2**30
-BIG = Need(denoiser=2 * GB, others=2 * GB, learning=16 * GB, decoding=4 * GB)
-
-
-@pytest.mark.parametrize(
-    ("free", "device", "wanted"),
-    [
-        (80 * GB, "cuda", []),
-        (24 * GB, "cuda:0", [OFFLOAD]),
-        (20 * GB, "cuda", [OFFLOAD, PARTLY]),
-        (12 * GB, "cuda", [OFFLOAD, CHECKPOINTING]),
-        (7 * GB, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME]),
-        (3 * GB, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8]),
-        (0, "cuda", [OFFLOAD, CHECKPOINTING, FRAME_BY_FRAME, FLOAT8]),
-        (80 * GB, "cpu", []),
-        (24 * GB, "cpu", [PARTLY]),
-        (12 * GB, "cpu", [CHECKPOINTING]),
-        (9 * GB, "cpu", [CHECKPOINTING, FRAME_BY_FRAME]),
-    ],
-)
-def test_the_levers(free, device, wanted):
-    assert levers(BIG, free, device) == wanted
-
-
-def test_less_memory_never_means_fewer_levers():
-    for device in ("cpu", "cuda"):
-        counts = [len(levers(BIG, free * GB, device)) for free in range(60)]
-        assert counts == sorted(counts, reverse=True)
-
-
-def test_a_lever_that_would_not_help_is_left_alone():
-    assert levers(Need(denoiser=GB), GB, "cuda") == [FLOAT8]
-    assert levers(Need(denoiser=GB), GB, "cpu") == []
 
 
 def test_the_free_memory_of_this_machine():
     assert 2**20 < free_bytes("cpu") < 2**60
+
+
+V2 = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 500\ninactive_file 150\n"}
+V1 = {"limit_in_bytes": "1000", "usage_in_bytes": "900", "stat": "inactive_file 5\ntotal_inactive_file 30\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (V2, 450),
+        ({f"memory.{name}": value for name, value in V1.items()}, 130),
+        (V2 | {"memory.max": "max"}, math.inf),
+        (V2 | {"memory.current": "1200"}, 0),
+        ({"memory.stat": V2["memory.stat"]}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_the_free_memory_of_a_container(tmp_path, files, wanted):
+    for name, value in files.items():
+        (tmp_path / name).write_text(value)
+    assert group_free(tmp_path) == wanted
+
+
+def test_a_container_leaves_less_than_its_machine(monkeypatch, tmp_path):
+    before = free_bytes("cpu")
+    for name, value in V2.items():
+        (tmp_path / name).write_text(value)
+    monkeypatch.setattr(memory, "_groups", lambda: [tmp_path / "none", tmp_path])
+    assert free_bytes("cpu") == 450 < before
 
 
 def test_a_job_out_of_memory_gives_back_what_it_took_and_the_next_runs(tmp_path):
@@ -85,7 +73,7 @@ def test_a_job_out_of_memory_gives_back_what_it_took_and_the_next_runs(tmp_path)
     jobs = Jobs(tmp_path / "jobs.sqlite")
     first, second = jobs.submit("invert", "greedy", greedy), jobs.submit("invert", "modest", modest)
     assert second.wait(60)
-    assert (first.state, first.error) == ("failed", memory.TURN_DOWN)
+    assert (first.state, first.error) == ("failed", ADVICE["learning"])
     assert len(taken) == 2 and not any(held() is not None for held in taken)
     assert (second.state, second.result) == ("done", 3.0)
     jobs.close()
@@ -100,10 +88,21 @@ def test_a_job_out_of_memory_gives_back_what_it_took_and_the_next_runs(tmp_path)
     ],
 )
 def test_every_lack_of_memory_is_one_line(error):
-    with pytest.raises(OutOfMemory) as caught, within_memory():
+    with pytest.raises(OutOfMemory) as caught, within_memory("making"):
         raise error
-    assert all(word in str(caught.value) for word in ("frames", "size", "noise levels", "checkpointing"))
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == ADVICE["making"]
+
+
+def test_advice_names_what_there_is():
+    """Settings by their names, and a knob that the work has."""
+    assert set(LANES) <= set(ADVICE)
+    learning, making, loading = (ADVICE[doing] for doing in ("learning", "making", "loading"))
+    for setting in ("checkpointing=on", "sites=late"):
+        name, value = setting.split("=")
+        assert setting in learning and InversionSettings.from_json({name: value})
+    assert "noise levels" in learning and "noise levels" not in making
+    assert "frames" in making and "another" in loading
+    assert not any("\n" in line for line in ADVICE.values())
 
 
 def test_other_errors_pass():
@@ -118,4 +117,4 @@ def test_a_command_out_of_memory_ends_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr("motion_studio.cli.looking.table", table)
     assert main(["bases"]) == 2
     said = capsys.readouterr().err
-    assert said == f"error: {memory.TURN_DOWN}\n"
+    assert said == f"error: {ADVICE['else']}\n"
