@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import weakref
 
 import pytest
 import torch
 
+from motion_studio.backbones.registry import find
 from motion_studio.cli.main import main
 from motion_studio.errors import OutOfMemory
 from motion_studio.settings import InversionSettings
@@ -102,6 +104,9 @@ def test_advice_names_what_there_is():
         assert setting in learning and InversionSettings.from_json({name: value})
     assert "noise levels" in learning and "noise levels" not in making
     assert "frames" in making and "another" in loading
+    for line in (learning, making, loading):
+        size = re.search(r"\S+@\d+x\d+", line)
+        assert (find(size[0]).width, find(size[0]).height) == (384, 384)
     assert not any("\n" in line for line in ADVICE.values())
 
 
