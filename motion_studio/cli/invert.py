@@ -7,13 +7,13 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from motion_studio.cli.base import base_model
 from motion_studio.cli.inputs import changed, keep_clip, output, sidecars
 from motion_studio.cli.output import play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
 from motion_studio.studio.invert import invert as learn
 from motion_studio.studio.library import save_reference
-from motion_studio.studio.manager import Manager
 from motion_studio.studio.motion_file import write_motion
 from motion_studio.video.clip import fit
 from motion_studio.video.files import read_clip
@@ -39,7 +39,7 @@ def invert(arguments: argparse.Namespace) -> None:
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)
-    backbone = Manager(arguments.device).backbone(arguments.base, settings.noise_levels)
+    backbone = base_model(arguments, arguments.base, settings.noise_levels)
     size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
     reference = fit(clip, *size, how=arguments.fit)
     started = time.monotonic()

@@ -16,14 +16,18 @@ from motion_studio.studio.events import Done, Event, LossPoint, Progress
 
 
 def play(events: Generator[Event], quiet: bool = False) -> Any:
-    """Run a use case to its end under a progress bar on stderr; returns its result."""
-    with contextlib.closing(events), tqdm(file=sys.stderr, disable=quiet, leave=True) as bar:
+    """Run a use case to its end, from its first progress on under a bar on stderr; returns its result."""
+    bar = None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(events))
         for event in events:
             if isinstance(event, Progress):
+                if bar is None:
+                    bar = stack.enter_context(tqdm(file=sys.stderr, disable=quiet, leave=True))
                 bar.total = event.total
                 bar.set_description(event.text, refresh=False)
                 bar.update(event.step - bar.n)
-            elif isinstance(event, LossPoint):
+            elif isinstance(event, LossPoint) and bar is not None:
                 bar.set_postfix(loss=f"{event.loss:.4f}", refresh=False)
             elif isinstance(event, Done):
                 return event.result
