@@ -30,11 +30,12 @@ def pipeline(spec: BaseSpec, device: str) -> AnimateDiffPipeline:
 
     Its weights are as `device` wants them, but not yet there. Raises OSError when its files cannot be had.
     """
-    how, source = loading(device), spec.parts.get("motion_adapter")
-    # Parts for pictures as prompts, which are not fetched: Stable Diffusion's index names one.
-    parts = {"feature_extractor": None, "image_encoder": None}
+    source = spec.parts.get("motion_adapter")
+    # An index may name what is not fetched: parts for pictures as prompts, an adapter that is in the UNet.
+    parts = {"feature_extractor": None, "image_encoder": None, "motion_adapter": None}
     if source is not None:
-        parts["motion_adapter"] = MotionAdapter.from_pretrained(source, **how)
+        parts["motion_adapter"] = MotionAdapter.from_pretrained(source, **loading(source, device))
+    how = loading(spec.repo, device)
     pipe = AnimateDiffPipeline.from_pretrained(spec.repo, revision=spec.revision, **parts, **how)
     if source is None:
         return pipe

@@ -81,6 +81,6 @@ def _plain(prompt: str) -> str:
 def load(spec: BaseSpec, device: str) -> LatteBackbone:
     """The pipeline of `spec`: bfloat16 on CUDA, its autoencoder in float32; OSError when it cannot be had."""
     computed = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    how = {**loading(device), "dtype": {"default": computed, "vae": torch.float32}}
+    how = {**loading(spec.repo, device), "dtype": {"default": computed, "vae": torch.float32}}
     pipe = LattePipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
     return LatteBackbone(spec, pipe, device)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from motion_studio.backbones.hub import (
     HUB_ID,
     INDEX,
+    REFUSALS,
     fetched_json,
     folder,
-    parts_missing,
+    lacks,
+    place,
     repo_and_file,
     why_not,
 )
@@ -245,7 +247,7 @@ def find(name: str) -> BaseSpec:
 
     A name may end in `@WIDTHxHEIGHT` or `@WIDTHxHEIGHTxFRAMES`: the base at another size than its own. Raises
     SettingsError for an unknown name, a folder that is no pipeline, one of an unsupported class and a size
-    that cannot be, InputError for a pipeline that cannot be had.
+    that cannot be, InputError for a pipeline that cannot be had and a folder that is not whole.
     """
     if name in BASES:
         return BASES[name]
@@ -264,9 +266,12 @@ def find(name: str) -> BaseSpec:
         )
     repo = str(folder.resolve()) if folder.is_dir() else name
     try:
-        return _brought(name, repo)
-    except OSError as error:
+        spec = _brought(name, repo)
+    except REFUSALS as error:
         raise InputError(why_not(name, [(repo, None)], error)) from error
+    if folder.is_dir() and (absent := lacks(repo, None, {})):
+        raise InputError(f"{name} lacks files, or weights as safetensors, of {', '.join(absent)}")
+    return spec
 
 
 def load(name: str, device: str = "cpu") -> Backbone:
@@ -276,14 +281,12 @@ def load(name: str, device: str = "cpu") -> Backbone:
     """
     spec = find(name)
     try:
-        # What is on this disk is loaded as a folder: diffusers would ask the Hub for the parts not used here.
+        # What is on this disk is loaded as folders: diffusers would ask the Hub, and for parts not used here.
         here = folder(spec.repo, spec.revision, spec.parts)
-        source = spec if here is None else replace(spec, repo=str(here), revision=None)
-        # Without the files of a tokenizer, transformers makes one that knows no word.
-        if here is None and (lacking := parts_missing(spec.repo, spec.parts)):
-            raise InputError(f"{name} has no {' and no '.join(lacking)} in its folder, which its index names")
+        parts = {part: place(source) or source for part, source in spec.parts.items()}
+        source = spec if here is None else replace(spec, repo=str(here), revision=None, parts=parts)
         return import_module(f"motion_studio.backbones.{spec.module}").load(source, device)
-    except OSError as error:
+    except REFUSALS as error:
         sources = [
             (spec.repo, spec.revision),
             *((repo_and_file(part)[0], None) for part in spec.parts.values()),

@@ -10,6 +10,7 @@ from diffusers.utils import logging as diffusers_logging
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
+from motion_studio.backbones.hub import variant
 from motion_studio.backbones.injection import Site, in_rows
 from motion_studio.backbones.pictures import PictureBackbone
 from motion_studio.backbones.registry import BaseSpec
@@ -22,11 +23,11 @@ def precision(device: str) -> torch.dtype:
     return torch.float16 if device.startswith("cuda") else torch.float32
 
 
-def loading(device: str) -> dict[str, Any]:
-    """How weights are loaded for `device`: from safetensors alone, with no bars but those of downloads."""
+def loading(source: str, device: str) -> dict[str, Any]:
+    """How the weights in a folder are loaded for `device`: from safetensors alone, without a bar."""
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    return {"dtype": precision(device), "use_safetensors": True}
+    return {"dtype": precision(device), "use_safetensors": True, "variant": variant(source)}
 
 
 class UNetBackbone(PictureBackbone):

@@ -20,9 +20,9 @@ def load(spec: BaseSpec, device: str) -> UNet3DBackbone:
 
     Raises OSError when its files cannot be had.
     """
-    how = loading(device)
     parts = {}
     if source := spec.parts.get("unet"):
-        parts["unet"] = UNet3DConditionModel.from_pretrained(source, **how)
+        parts["unet"] = UNet3DConditionModel.from_pretrained(source, **loading(source, device))
+    how = loading(spec.repo, device)
     pipe = TextToVideoSDPipeline.from_pretrained(spec.repo, revision=spec.revision, **parts, **how)
     return UNet3DBackbone(spec, pipe, device)

@@ -200,6 +200,6 @@ def load(spec: BaseSpec, device: str) -> WanBackbone:
     OSError when its files cannot be had.
     """
     computed = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    how = {**loading(device), "dtype": {"default": computed, "vae": torch.float32}}
+    how = {**loading(spec.repo, device), "dtype": {"default": computed, "vae": torch.float32}}
     pipe = WanPipeline.from_pretrained(spec.repo, revision=spec.revision, **how)
     return WanBackbone(spec, pipe, device)

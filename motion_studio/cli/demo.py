@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from motion_studio.cli.base import base_model
 from motion_studio.cli.inputs import changed, keep_clip
-from motion_studio.cli.loading import loaded
 from motion_studio.cli.output import figures, play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
@@ -45,7 +45,7 @@ def demo(arguments: argparse.Namespace) -> None:
     keep_clip(path, *files)
     clip = read_clip(path)
     learning = changed(preset(arguments.preset), arguments, preview_every=0)
-    backbone = loaded(arguments, arguments.base, learning.noise_levels)
+    backbone = base_model(arguments, arguments.base, learning.noise_levels)
     reference = fit(clip, backbone.frames, backbone.height, backbone.width, backbone.fps)
     # The seed of the arguments is the inversion's; the clip's stays, so that the figures can be compared.
     settings = backbone.spec.generation(arguments.prompt or PROMPT)

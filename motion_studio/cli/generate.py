@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from motion_studio.backbones.registry import BASES, unsized
+from motion_studio.cli.base import base_model
 from motion_studio.cli.inputs import changed, output, tracks, weighted
-from motion_studio.cli.loading import loaded
 from motion_studio.cli.output import play, show
 from motion_studio.cli.parser import DEFAULT_BASE
 from motion_studio.errors import InputError, MotionStudioError
@@ -80,7 +80,7 @@ def _new(arguments: argparse.Namespace) -> Render | Sweep:
     laid, paths = tracks(arguments.motions, arguments.data, arguments.words)
     motions = {name: read_motion(path) for name, path in paths.items()}
     mix = Mix(laid, together=arguments.together or "no") if laid else None
-    backbone = loaded(arguments, arguments.base)
+    backbone = base_model(arguments, arguments.base)
     settings = changed(
         backbone.spec.generation(arguments.prompt or "", len(mix.prompts) if mix else 1),
         arguments,
@@ -133,7 +133,7 @@ def _again(arguments: argparse.Namespace) -> Render:
             f"The recipe's base is {base[:80]!r}, none of {', '.join(BASES)}: "
             "if you trust it, name it by --base."
         )
-    backbone = loaded(arguments, base)
+    backbone = base_model(arguments, base)
     recipe.check(backbone)
     paths = {name: _found(name, wanted, arguments) for name, wanted in recipe.motions.items()}
     motions = {name: read_motion(path) for name, path in paths.items()}

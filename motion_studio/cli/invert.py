@@ -7,8 +7,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from motion_studio.cli.base import base_model
 from motion_studio.cli.inputs import changed, keep_clip, output, sidecars
-from motion_studio.cli.loading import loaded
 from motion_studio.cli.output import play, show
 from motion_studio.errors import InputError
 from motion_studio.settings import preset
@@ -39,7 +39,7 @@ def invert(arguments: argparse.Namespace) -> None:
     settings = changed(preset(arguments.preset), arguments, preview_every=0)
     # Only the part is read: of a long film, a clip is kept smaller, and one over a minute not at all.
     clip = read_clip(arguments.clip, arguments.start, arguments.end)
-    backbone = loaded(arguments, arguments.base, settings.noise_levels)
+    backbone = base_model(arguments, arguments.base, settings.noise_levels)
     size = (backbone.frames, backbone.height, backbone.width, backbone.fps)
     reference = fit(clip, *size, how=arguments.fit)
     started = time.monotonic()

@@ -17,18 +17,22 @@ from motion_studio.studio.memory import within_memory
 
 
 def play(events: Generator[Event], quiet: bool = False, doing: str = "making") -> Any:
-    """Run a use case to its end under a progress bar on stderr; returns its result.
+    """Run a use case to its end, from its first progress on under a bar on stderr; returns its result.
 
     OutOfMemory advises as `doing` says, "making" or "learning".
     """
-    bar = tqdm(file=sys.stderr, disable=quiet, leave=True)
-    with bar, within_memory(doing), contextlib.closing(events):
+    bar = None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(within_memory(doing))
+        stack.enter_context(contextlib.closing(events))
         for event in events:
             if isinstance(event, Progress):
+                if bar is None:
+                    bar = stack.enter_context(tqdm(file=sys.stderr, disable=quiet, leave=True))
                 bar.total = event.total
                 bar.set_description(event.text, refresh=False)
                 bar.update(event.step - bar.n)
-            elif isinstance(event, LossPoint):
+            elif isinstance(event, LossPoint) and bar is not None:
                 bar.set_postfix(loss=f"{event.loss:.4f}", refresh=False)
             elif isinstance(event, Done):
                 return event.result

@@ -7,11 +7,12 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from motion_studio.backbones.fetch import fetch, is_here
+from motion_studio.backbones.fetch import is_here
 from motion_studio.backbones.registry import find
 from motion_studio.settings import GenerationSettings, InversionSettings
 from motion_studio.studio.drafts import Drafts
 from motion_studio.studio.events import Done, Event, Progress
+from motion_studio.studio.fetching import fetching
 from motion_studio.studio.invert import invert
 from motion_studio.studio.jobs import Job, Jobs, new_id
 from motion_studio.studio.library import Library
@@ -22,7 +23,6 @@ from motion_studio.studio.tracks import Mix
 from motion_studio.video.clip import Clip
 
 DEFAULT_BASE = "toybox"
-MB = 10**6
 
 
 class Studio:
@@ -133,8 +133,7 @@ class Studio:
 
     def _ready(self, cancel: threading.Event, steps: int) -> Iterator[Progress]:
         """Fetch the base model's files, and say that it loads before a job's `steps`."""
-        for done, total in fetch(self.base, cancel):
-            yield Progress(done // MB, total // MB, f"Fetching {self.base.title.split(':')[0]}, in MB")
+        yield from fetching(self.base, cancel)
         yield Progress(0, steps, "Loading the base model")
 
     def close(self) -> None:

@@ -1,89 +1,45 @@
-"""A base model's files are fetched from a Hub of our own: with progress, stopped, taken up again, refused."""
+"""A base model's files are fetched from a Hub of our own: with progress, stopped, taken up again, checked."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 import torch
+from hub import (
+    API,
+    COMMIT,
+    REPO,
+    begin,
+    digest,
+    dripping,
+    flipped,
+    hang,
+    page,
+    page_of_no_length,
+    refuse,
+    say,
+    serving,
+)
 from huggingface_hub import constants, hf_hub_download
 from safetensors.torch import load_file, save_file
 from tiny import tiny_pipeline
 
-from motion_studio.backbones import fetch as fetching
 from motion_studio.backbones.fetch import fetch, is_here
-from motion_studio.backbones.registry import BASES, load
+from motion_studio.backbones.registry import BASES, find, load
 from motion_studio.errors import Cancelled, InputError
-from motion_studio.settings import GenerationSettings
+from motion_studio.settings import GenerationSettings, InversionSettings
+from motion_studio.studio.jobs import Job
 from motion_studio.studio.studio import Studio
+from motion_studio.video.clip import Clip
 
-COMMIT = "0123456789abcdef" * 2 + "01234567"
-REPO = "someone/tiny"
 SPEC = replace(BASES["toybox"], name=REPO, title="Tiny", repo=REPO)
 BIG, PADDING = "vae/diffusion_pytorch_model.safetensors", 2_000_000
-
-
-class Hub(ThreadingHTTPServer):
-    """Serves one folder as one repository; `asked` holds (path, first byte) of every file's download."""
-
-    daemon_threads = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.folder, self.asked = folder, []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class _Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        folder = self.server.folder
-        if path.startswith(f"/api/models/{REPO}/tree/"):
-            files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-            rows = [
-                {"type": "file", "path": str(f.relative_to(folder)), "size": f.stat().st_size, "oid": oid(f)}
-                for f in files
-            ]
-            return self.say(json.dumps(rows).encode())
-        if path.startswith(f"/api/models/{REPO}"):
-            return self.say(json.dumps({"id": REPO, "sha": COMMIT, "siblings": []}).encode())
-        path = path.replace("/resolve/main/", f"/resolve/{COMMIT}/")
-        file = folder / path.removeprefix(f"/{REPO}/resolve/{COMMIT}/")
-        if not path.startswith(f"/{REPO}/resolve/{COMMIT}/") or not file.is_file():
-            return self.say(b"{}", 404, {"X-Error-Code": "RepoNotFound"})
-        first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
-        whole = file.read_bytes()
-        if self.command == "GET":
-            self.server.asked.append((str(file.relative_to(folder)), first))
-        ranged = {"Content-Range": f"bytes {first}-{len(whole) - 1}/{len(whole)}"} if first else {}
-        headers = {"ETag": f'"{oid(file)}"', "X-Repo-Commit": COMMIT, **ranged}
-        return self.say(whole[first:], 206 if first else 200, headers)
-
-    do_HEAD = do_GET
-
-    def say(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def oid(file: Path) -> str:
-    return hashlib.sha1(file.read_bytes()).hexdigest()
+UNET = "unet/diffusion_pytorch_model.safetensors"
+SLOW = 110_000  # bytes a second
 
 
 @pytest.fixture(scope="module")
@@ -92,36 +48,62 @@ def files(tmp_path_factory) -> Path:
     tiny_pipeline().save_pretrained(folder)
     weights = load_file(folder / BIG)
     save_file({**weights, "more": torch.zeros(PADDING, dtype=torch.uint8)}, folder / BIG, {"format": "pt"})
-    (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"another copy")
+    for copy in ("fp16", "bf16", "fp16-00001-of-00002", "non_ema"):
+        (folder / "unet" / f"diffusion_pytorch_model.{copy}.safetensors").write_bytes(b"another copy")
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"a pickle")
     return folder
 
 
 @pytest.fixture
 def hub(files, tmp_path, monkeypatch):
-    server = Hub(files)
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 2**16)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(files, tmp_path / "cache", monkeypatch) as hub:
+        yield hub
 
 
-def test_all_that_is_loaded_is_fetched_and_nothing_else(hub):
+@pytest.fixture
+def studio(hub, tmp_path):
+    studio = Studio(tmp_path / "data", "cpu", REPO)
+    yield studio
+    hub.closing.set()
+    studio.close()
+
+
+def parts() -> dict[str, int]:
+    """The files of which a part is kept, by their hashes, and its size."""
+    kept = Path(constants.HF_HUB_CACHE).rglob("*.incomplete")
+    return {path.name.split(".")[0]: path.stat().st_size for path in kept}
+
+
+def put_part(files: Path, content: bytes) -> None:
+    blobs = Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{digest(files / BIG)}.incomplete").write_bytes(content)
+
+
+def is_sound(files: Path) -> bool:
+    return is_here(SPEC) and Path(hf_hub_download(REPO, BIG)).read_bytes() == (files / BIG).read_bytes()
+
+
+def refused(spec=SPEC) -> str:
+    with pytest.raises(InputError) as caught:
+        list(fetch(spec, threading.Event()))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_all_that_is_loaded_is_fetched_and_nothing_else(hub, files):
     assert not is_here(SPEC)
     steps = list(fetch(SPEC, threading.Event()))
     done, total = zip(*steps, strict=True)
     assert len(set(total)) == 1 and total[0] > PADDING
-    assert list(done) == sorted(done) and done[-1] <= total[0]
-    names = {name for name, _ in hub.asked}
-    assert "model_index.json" in names and "unet/diffusion_pytorch_model.safetensors" in names
-    assert not any("fp16" in name or name.endswith(".bin") for name in names)
-    assert is_here(SPEC)
+    assert list(done) == sorted(done) and done[-1] == total[0]
+    names = [name for name, _ in hub.asked]
+    assert {"model_index.json", UNET} < set(names) and len(names) == len(set(names))
+    copies = ("fp16", "bf16", "non_ema", ".bin")
+    assert not any(copy in name for name in names for copy in copies)
+    assert is_sound(files)
+    fetched = sum((files / name).stat().st_size for name in names)
+    assert fetched == total[0]
 
 
 def test_what_is_here_asks_nobody(hub):
@@ -130,119 +112,191 @@ def test_what_is_here_asks_nobody(hub):
     hub.shutdown()
     assert list(fetch(SPEC, threading.Event())) == []
     assert list(fetch(BASES["toybox"], threading.Event())) == []
+    assert find(REPO).name == load(REPO).name == REPO
     assert hub.asked == []
 
 
-@pytest.mark.parametrize("parts_kept", [False, True])
-def test_a_stopped_fetch_keeps_what_came(hub, files, monkeypatch, parts_kept):
-    monkeypatch.setattr(fetching, "LARGE", PADDING if parts_kept else 2**30)
-    cancel, write = threading.Event(), _Answer.say
-    missing = (files / BIG).stat().st_size - PADDING // 2
-
-    def slow(self, body: bytes, *args: object) -> None:
-        if len(body) >= PADDING and self.command == "GET":  # the first megabyte, then the user has had enough
-            self.send_response(200)
-            for name, value in {"Content-Length": len(body), **args[1]}.items():
-                self.send_header(name, str(value))
-            self.end_headers()
-            self.wfile.write(body[: PADDING // 2])
-            self.wfile.flush()
-            cancel.wait(20)
-            body = body[PADDING // 2 :]
-            self.wfile.write(body)
-            return
-        write(self, body, *args)
-
-    monkeypatch.setattr(_Answer, "say", slow)
+@pytest.mark.parametrize("name", [BIG, "tokenizer/tokenizer.json"])
+def test_a_stopped_fetch_keeps_what_came(hub, files, monkeypatch, name):
+    monkeypatch.setattr(
+        constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2
+    )  # the thread that is left behind holds the lock
+    half = (files / name).stat().st_size // 2
+    hub.instead[name] = dripping(max(half, 10), half)
+    cancel, began = threading.Event(), time.monotonic()
     with pytest.raises(Cancelled, match="what came is kept"):
-        for done, total in fetch(SPEC, cancel):
-            if done >= (PADDING // 2 if parts_kept else total - missing) - 2**16:
+        for _ in fetch(SPEC, cancel):
+            if parts().get(digest(files / name), 0) >= half or time.monotonic() > began + 20:
                 cancel.set()
     assert not is_here(SPEC)
-    monkeypatch.setattr(_Answer, "say", write)
+    assert parts()[digest(files / name)] == half
+    del hub.instead[name]
     hub.asked.clear()
     list(fetch(SPEC, threading.Event()))
-    assert is_here(SPEC)
-    again = dict(hub.asked)
-    assert again[BIG] >= PADDING // 4 if parts_kept else again[BIG] == 0
-    assert parts_kept or "unet/diffusion_pytorch_model.safetensors" not in again
-    assert Path(hf_hub_download(REPO, BIG)).read_bytes() == (files / BIG).read_bytes()
-    assert not list(
-        (Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}").rglob("*.incomplete")
-    )
+    assert dict(hub.asked)[name] == half
+    assert is_sound(files) and not parts()
 
 
-def test_a_fetch_that_is_dropped_ends_at_once(hub, files, monkeypatch):
-    monkeypatch.setattr(fetching, "LARGE", PADDING)
-    write, sent, whole = _Answer.say, threading.Event(), threading.Event()
-
-    def drip(self, body: bytes, *args: object) -> None:
-        if len(body) < PADDING or self.command != "GET":
-            return write(self, body, *args)
-        self.send_response(200)
-        for name, value in {"Content-Length": len(body), **args[1]}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        try:
-            for first in range(0, len(body), 2**14):
-                self.wfile.write(body[first : first + 2**14])
-                self.wfile.flush()
-                sent.set()
-                time.sleep(0.1)
-            whole.set()
-        except OSError:  # nobody listens any more
-            pass
-
-    monkeypatch.setattr(_Answer, "say", drip)
+def test_a_fetch_that_is_dropped_ends_at_once(hub, files):
+    hub.instead[BIG] = dripping(SLOW)
     fetched = fetch(SPEC, threading.Event())
-    next(fetched)
-    assert sent.wait(20)
+    while next(fetched)[0] < SLOW // 2:
+        pass
+    began = time.monotonic()
     fetched.close()
-    assert not whole.is_set()
+    assert time.monotonic() < began + 1
+    time.sleep(0.5)
+    kept = parts()
+    time.sleep(0.5)
+    assert parts() == kept and list(kept) == [digest(files / BIG)]
 
 
-def test_a_part_that_is_too_long_is_begun_anew(hub, files, monkeypatch):
-    monkeypatch.setattr(fetching, "LARGE", PADDING)
-    blobs = Path(constants.HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}" / "blobs"
-    blobs.mkdir(parents=True)
-    (blobs / f"{oid(files / BIG)}.incomplete").write_bytes(b"x" * (PADDING * 2))
+def a_job(studio: Studio) -> Job:
+    return studio.generate(GenerationSettings("a ball", steps=1, guidance=1.0), keep=False)
+
+
+def seconds_to_cancel(job: Job) -> float:
+    began = time.monotonic()
+    job.cancel()
+    assert job.wait(30) and job.state == "cancelled", job.error
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("where", "answer"),
+    [
+        (BIG, dripping(SLOW)),
+        (BIG, dripping(SLOW, SLOW // 2)),
+        (BIG, refuse(429, Retry_After="30")),
+        (BIG, hang),
+        (API, hang),
+        (UNET, hang),
+    ],
+    ids=["slow", "stalled", "asked to wait", "no file's answer", "no API's answer", "no small file's answer"],
+)
+def test_a_job_that_fetches_is_cancelled_at_once(hub, studio, where, answer):
+    hub.instead[where] = answer
+    job = a_job(studio)
+    time.sleep(2)
+    assert job.state == "running"
+    assert seconds_to_cancel(job) < 1.5
+
+
+def test_a_job_that_waits_for_the_fetch_of_another_is_cancelled_at_once(hub, studio, files):
+    hub.instead[BIG] = dripping(SLOW * 3)
+    clip = Clip(torch.rand(4, 3, 32, 32), 8.0)
+    first = studio.invert(clip, InversionSettings(steps=1, preview_every=0))
+    began = time.monotonic()
+    while not parts().get(digest(files / BIG)):
+        assert time.monotonic() < began + 3
+        time.sleep(0.05)
+    second = a_job(studio)
+    time.sleep(4)
+    assert second.progress.step > 0, "what another job fetches shows as progress"
+    assert seconds_to_cancel(second) < 1.5
+    assert first.state == "running"
+    hub.instead.clear()
+    assert first.wait(60) and first.state == "done", first.error
+    assert [asked for asked in hub.asked if asked[0] == BIG] == [(BIG, 0)] and is_sound(files)
+
+
+def test_what_was_stopped_in_a_stall_is_taken_up_by_the_next_job(hub, studio, files, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2)
+    hub.instead[BIG] = dripping(SLOW, SLOW)
+    job = a_job(studio)
+    time.sleep(3)
+    seconds_to_cancel(job)
+    assert parts()[digest(files / BIG)] >= SLOW
+    del hub.instead[BIG]
+    hub.asked.clear()
+    job = a_job(studio)
+    assert job.wait(120) and job.state == "done", job.error
+    assert dict(hub.asked)[BIG] >= SLOW and is_sound(files)
+
+
+def test_a_part_that_is_too_long_is_begun_anew(hub, files):
+    put_part(files, b"x" * (PADDING * 2))
     list(fetch(SPEC, threading.Event()))
-    assert dict(hub.asked)[BIG] == 0
-    assert Path(hf_hub_download(REPO, BIG)).read_bytes() == (files / BIG).read_bytes()
+    assert dict(hub.asked)[BIG] == 0 and is_sound(files)
 
 
-def test_a_network_that_breaks_off_is_one_line(hub, monkeypatch):
-    write = _Answer.say
-
-    def broken(self, body: bytes, *args: object) -> None:
-        if self.path.endswith(BIG) and self.command == "GET":
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Content-Length", str(PADDING))
-            self.end_headers()
-            return
-        write(self, body, *args)
-
-    monkeypatch.setattr(_Answer, "say", broken)
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)  # between its attempts
-    monkeypatch.setattr(fetching, "LARGE", PADDING)
-    with pytest.raises(InputError, match="someone/tiny") as caught:
-        list(fetch(SPEC, threading.Event()))
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("answer", [page, page_of_no_length, flipped])
+@pytest.mark.parametrize("name", [BIG, UNET, "unet/config.json"])
+def test_what_comes_damaged_is_thrown_away(hub, files, name, answer):
+    hub.instead[name] = answer
+    message = refused()
+    assert all(word in message for word in (name, REPO, "damaged", "try again"))
+    assert not parts().get(digest(files / name))
+    hub.instead.clear()
+    list(fetch(SPEC, threading.Event()))
+    assert is_sound(files)
 
 
-def test_a_base_that_is_not_there_is_one_line(hub):
-    absent = replace(SPEC, name="someone/nothing", repo="someone/nothing")
-    with pytest.raises(InputError, match="the Hub has no someone/nothing") as caught:
-        list(fetch(absent, threading.Event()))
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("part", [b"<html>please log in", b"x" * (PADDING // 2)])
+def test_a_part_that_was_wrong_is_found_out_and_begun_anew(hub, files, part):
+    put_part(files, part)
+    assert "damaged" in refused() and not parts()
+    list(fetch(SPEC, threading.Event()))
+    assert is_sound(files)
 
 
-def test_a_job_fetches_its_base_first(hub, tmp_path):
-    studio = Studio(tmp_path, "cpu", REPO)
-    try:
-        job = studio.generate(GenerationSettings("a ball", steps=1, guidance=1.0), keep=False)
-        assert job.wait(120) and job.state == "done", job.error
-    finally:
-        studio.close()
+def test_a_page_in_place_of_the_rest_costs_nothing_of_what_came(hub, files):
+    put_part(files, (files / BIG).read_bytes()[:5000])
+    hub.instead[BIG] = page
+    assert "damaged" in refused()
+    hub.instead.clear()
+    hub.asked.clear()
+    list(fetch(SPEC, threading.Event()))
+    assert dict(hub.asked)[BIG] == 5000 and is_sound(files)
+
+
+def test_a_server_that_sends_all_for_the_rest_is_taken_at_its_word(hub, files):
+    content = (files / BIG).read_bytes()
+    put_part(files, b"x" * 5000)
+    hub.instead[BIG] = lambda request, _, headers: say(request, content, {"ETag": headers["ETag"]}, 200)
+    list(fetch(SPEC, threading.Event()))
+    assert is_sound(files)
+
+
+def test_what_breaks_off_is_taken_up_in_the_same_fetch(hub, files):
+    def broken(request, body: bytes, headers: dict[str, str]) -> None:
+        request.close_connection = True
+        begin(request, {"Content-Length": str(len(body)), **headers})
+        request.wfile.write(body[: PADDING // 3])
+
+    hub.instead[BIG] = broken
+    list(fetch(SPEC, threading.Event()))
+    firsts = [first for name, first in hub.asked if name == BIG]
+    assert firsts == [n * (PADDING // 3) for n in range(len(firsts))] and len(firsts) > 3
+    assert is_sound(files)
+
+
+def test_a_file_whose_name_leads_elsewhere_is_not_fetched(hub, tmp_path):
+    def evil(request, body: bytes, headers: dict[str, str]) -> None:
+        names = [b"unet/../../../../../evil.json", b"unet/..\\\\evil.json", b"/evil.json"]
+        rows = b"".join(b', {"rfilename": "%s", "size": 2, "blobId": "%s"}' % (n, b"0" * 40) for n in names)
+        body = body.replace(b"]}", rows + b"]}")
+        say(request, body, headers)
+
+    hub.instead[API] = evil
+    list(fetch(SPEC, threading.Event()))
+    assert is_here(SPEC) and not list(tmp_path.rglob("*evil*"))
+    assert not any("evil" in name for name, _ in hub.asked)
+
+
+def test_a_job_fetches_its_base_first(hub, studio):
+    job = a_job(studio)
+    assert job.wait(120) and job.state == "done", job.error
     assert is_here(SPEC) and load(REPO).name == REPO
+
+
+def test_nothing_is_shown_of_a_fetch(hub, capfd):
+    assert find(REPO).repo == REPO
+    list(fetch(SPEC, threading.Event()))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_library_finds_what_was_fetched(hub):
+    list(fetch(SPEC, threading.Event()))
+    found = Path(hf_hub_download(REPO, BIG, local_files_only=True))
+    assert COMMIT in found.parts and found.resolve().name == digest(found)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from motion_studio.backbones.registry import BASES
 from motion_studio.cli.main import main
 from motion_studio.studio.library import save_reference
 from motion_studio.studio.motion_file import read_motion, write_motion
@@ -158,6 +159,7 @@ def test_a_recipe_loads_no_base_from_elsewhere_unasked(run, monkeypatch, refused
     )
     refused(f"{base[:80]!r}", "generate", "--recipe", "v.mp4", "--out", "w.mp4")
     assert loaded == [] and not Path("w.mp4").exists()
+    monkeypatch.setitem(BASES, "somewhere/model", SPEC)
     code, _, err = run("generate", "--recipe", "v.mp4", "--base", "somewhere/model", "--out", "w.mp4")
     assert code == 0, err
     assert loaded == ["somewhere/model"]
