@@ -76,7 +76,7 @@ def lacks(repo: str, revision: str | None, parts: dict[str, str]) -> list[str]:
     if index is None:
         return [INDEX, *parts.values()]
     named = json.loads(index.read_text(encoding="utf-8"))
-    own = [part for part in sorted(USED - parts.keys()) if named.get(part, [None])[0]]
+    own = [part for part in sorted(USED - parts.keys()) if (named.get(part) or [None])[0]]
     absent = [part for part in own if not _whole(index.parent / part)]
     return absent + [part for part in parts.values() if place(part) is None]
 
