@@ -31,7 +31,7 @@ SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 ZEROSCOPE = "cerspense/zeroscope_v2_576w"
 SIZED = re.compile(r"(?P<base>.+)@(?P<width>\d{1,5})x(?P<height>\d{1,5})(?:x(?P<frames>\d{1,4}))?")
 SIDES, STEP = range(32, 4097), 16
-"""What a side of the picture can be, in pixels: the least of sides that all networks can halve as they do."""
+"""What a side of the picture can be, in pixels, and what divides it: the pixels to a token of Wan."""
 
 
 @dataclass(frozen=True)
@@ -292,9 +292,9 @@ def load(name: str, device: str = "cpu") -> Backbone:
             *((repo_and_file(part)[0], None) for part in spec.parts.values()),
         ]
         raise InputError(why_not(name, sources, error)) from error
-    except (ValueError, RuntimeError, ImportError, AttributeError, LookupError, TypeError) as error:
-        # Whatever is wrong with a folder that someone made: weights of other shapes than its config says, a
-        # tokenizer that is not there, a part of a library that is not installed.
+    except (ValueError, RuntimeError, ImportError) as error:
+        # What is wrong with a folder that someone made: weights of other shapes than its config says, a part
+        # of a library of its own, or of one that is not installed. A fault of ours is told as one.
         why = (str(error).strip().splitlines() or [""])[0]
         if "memory" in why.lower():
             raise  # which is no fault of the folder's, and has words of its own

@@ -161,13 +161,11 @@ class Library:
     def trash(self, base: str | None = None) -> list[str]:
         """Names of deleted motions, of a `base` model if one is named, the last deleted first, each once."""
         folders = sorted(self._trash.iterdir(), key=lambda path: path.suffix, reverse=True)
-        last = {path.stem: path for path in reversed(folders)}
-        names = list(dict.fromkeys(path.stem for path in folders))
-        return [
-            name
-            for name in names
-            if base is None or _entry(last[name] / f"{name}.safetensors", False).info.base in ("", base)
-        ]
+        last: dict[str, Path] = {}
+        for path in folders:
+            last.setdefault(path.stem, path / f"{path.stem}.safetensors")
+        ours = ("", base)
+        return [name for name, path in last.items() if base is None or _entry(path, False).info.base in ours]
 
     def save_render(self, clip: Clip, recipe: dict[str, Any]) -> Path:
         """Write a video with its recipe inside, named by time and prompt; returns its path."""
