@@ -28,9 +28,9 @@ from motion_studio.motion.arithmetic import compact
 from motion_studio.motion.embedding import MAX_VOICES, Motion, MotionInfo, SiteEmbedding
 from motion_studio.studio.motion_header import Grids, from_metadata, parse, to_json, to_metadata
 
-MAX_BYTES = 1 << 20  # what a motion is written in, at most, but for a base of so many sites
-ROOM_FOR = 8  # that this rank takes more in float16
-MAX_PARTS = 4  # so many times that for one whose frames hear different ones, each of which takes its own
+MAX_BYTES = 1 << 20  # what a motion is written in, at most, but where this rank takes more in float16:
+ROOM_FOR = 8
+MAX_PARTS = 4  # up to so many times that where frames hear different motions, each of which takes its own
 MAX_HEADER = 1 << 19
 MAX_READ_BYTES = 64 << 20  # a file from elsewhere may be larger than ours, but not absurdly so
 PARTS = {"space": ".v.space", "time": ".v.time", "qk": ".qk", "heard": ".heard"}
